@@ -1,0 +1,60 @@
+# Card Encoder Agent. Every target installs what it needs; root (or sudo) is asked for only when a Debian package is missing.
+
+PYTHON ?= python3
+BIN    := .venv/bin
+
+# libpcsclite and a compiler build pyscard, which has no Linux wheel.
+BUILD_PACKAGES := python3-venv python3-dev gcc libc6-dev libpcsclite-dev pkg-config
+# The real parts that the tests run against.
+TEST_PACKAGES  := $(BUILD_PACKAGES) pcscd vsmartcard-vpcd systemd systemd-container dbus udev umockdev util-linux chromium npm
+
+define need
+	@missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+	  sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$sudo apt-get update -qq && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+endef
+
+.PHONY: demo test check format bench clean
+
+demo: .venv/.run
+	@$(BIN)/card-encoder sandbox $(ARGS)
+
+test: .venv/.test .venv-seam2/.done
+	@$(call need,$(TEST_PACKAGES))
+	$(BIN)/pytest $(ARGS)
+
+check: .venv/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/.test
+	@$(call need,$(TEST_PACKAGES))
+	$(BIN)/python -m tests.bench $(ARGS)
+
+.venv/.run: pyproject.toml
+	@$(call need,$(BUILD_PACKAGES))
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+.venv/.test: .venv/.run
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+# The seam SDK 2.x can't share an environment with 3.x; the sandbox has to serve both.
+.venv-seam2/.done:
+	@test -x .venv-seam2/bin/python || $(PYTHON) -m venv .venv-seam2
+	@.venv-seam2/bin/python -m pip install -q --disable-pip-version-check 'seam>=2,<3'
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-seam2 .demo dist build

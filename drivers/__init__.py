@@ -1,0 +1,1 @@
+"""How cards and encoders work. Knows nothing of services, journals or desks."""
