@@ -18,9 +18,7 @@ class EncoderError(Exception):
 
     type: ClassVar[str] = "uncategorized_error"
     exit_code: ClassVar[int] = 18
-    default_next_step: ClassVar[str] = (
-        "Try again with another card. If it happens again, run `card-encoder doctor`."
-    )
+    default_next_step: ClassVar[str] = "Try again with another card. If it happens again, run `card-encoder doctor`."
     retry_on_same_card: ClassVar[bool] = False
     """True where the same card may simply be tried again without anyone touching it."""
 
@@ -56,8 +54,7 @@ class CredentialCannotBeReissued(EncoderError):
     type = "credential_cannot_be_reissued"
     exit_code = 12
     default_next_step = (
-        "Put the credential's own card on the encoder, "
-        "or run `card-encoder reencode ID --replace-card --reason TEXT`."
+        "Put the credential's own card on the encoder, or run `card-encoder reencode ID --replace-card --reason TEXT`."
     )
 
 
