@@ -1,0 +1,69 @@
+"""The audit trail: who did what to which card, appended, each entry sealed with the hash of all before it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from agent import clock
+from agent.journal.database import Database
+
+_START = "0" * 64
+_PAGE = 500
+
+
+def append(
+    connection: sqlite3.Connection,
+    event: str,
+    *,
+    actor: str = "agent",
+    job_id: int | None = None,
+    acs_credential_id: str | None = None,
+    encoder: str | None = None,
+    card_uid: str | None = None,
+    **detail: Any,
+) -> None:
+    """Add one entry, within the transaction of what it tells of. No secret and no card content goes into `detail`."""
+    last = connection.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+    seq, before = (last["seq"] + 1, last["hash"]) if last else (1, _START)
+    entry = (
+        seq,
+        clock.now_text(),
+        event,
+        actor,
+        job_id,
+        acs_credential_id,
+        encoder,
+        card_uid,
+        json.dumps(detail, sort_keys=True, ensure_ascii=False),
+    )
+    connection.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*entry, _seal(before, entry)))
+
+
+def _seal(before: str, entry: tuple[Any, ...]) -> str:
+    return hashlib.sha256(json.dumps([before, *entry], ensure_ascii=False).encode()).hexdigest()
+
+
+def read(database: Database, since: str | None = None) -> Iterator[dict[str, Any]]:
+    """The entries in order, from a time on (text, as in clock.py), a page in memory at a time."""
+    seq = 0
+    while page := database.rows(
+        "SELECT * FROM audit WHERE seq > ? AND at >= ? ORDER BY seq LIMIT ?", seq, since or "", _PAGE
+    ):
+        for row in page:
+            yield {**dict(row), "detail": json.loads(row["detail"])}
+        seq = page[-1]["seq"]
+
+
+def first_broken(database: Database) -> int | None:
+    """The number of the first entry that was changed, or follows one that was removed; None where all is well."""
+    before, expected = _START, 1
+    for row in database.rows("SELECT * FROM audit ORDER BY seq"):
+        entry = tuple(row)
+        if row["seq"] != expected or _seal(before, entry[:-1]) != row["hash"]:
+            return expected
+        before, expected = row["hash"], expected + 1
+    return None

@@ -1,0 +1,200 @@
+"""What can be asked of the journal."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from agent.journal import audit
+from agent.journal.database import Database
+from agent.journal.model import Card, CardStanding, Job, JobState, JournalError, OutboxEntry, OutboxState
+
+_OPEN = "('waiting', 'claimed', 'bound', 'writing', 'held', 'verified')"
+# A joiner comes after what it joins: as long as that has an open, unverified job here, it is passed over.
+_JOINS_ARE_DONE = """NOT EXISTS (
+    SELECT 1 FROM joins JOIN jobs AS joined ON joined.acs_credential_id = joins.joined_id
+    WHERE joins.job_id = jobs.job_id AND joined.state IN ('waiting', 'claimed', 'bound', 'writing', 'held'))"""
+
+
+class Reading:
+    """The journal's questions; `Journal` adds the steps."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def job(self, job_id: int) -> Job:
+        """The job with this number.
+
+        Raises:
+            JournalError: there is none.
+        """
+        row = self._database.row("SELECT * FROM jobs WHERE job_id = ?", job_id)
+        if row is None:
+            raise JournalError(f"There is no job {job_id}. `card-encoder queue` lists them.")
+        return Job.of(row)
+
+    def open_job(self, acs_credential_id: str) -> Job | None:
+        """The credential's open job, of which there is one at most."""
+        row = self._database.row(
+            f"SELECT * FROM jobs WHERE acs_credential_id = ? AND state IN {_OPEN}", acs_credential_id
+        )
+        return Job.of(row) if row else None
+
+    def last_job(self, acs_credential_id: str) -> Job | None:
+        """The credential's newest job, open or not."""
+        row = self._database.row(
+            "SELECT * FROM jobs WHERE acs_credential_id = ? ORDER BY job_id DESC LIMIT 1", acs_credential_id
+        )
+        return Job.of(row) if row else None
+
+    def known_digests(self, acs_credential_ids: Collection[str]) -> dict[str, bytes]:
+        """For each of these credentials that has an open job, or one that a person ended, its digest as last seen."""
+        marks = ",".join("?" * len(acs_credential_ids))
+        rows = self._database.rows(
+            f"""SELECT acs_credential_id, digest FROM jobs WHERE acs_credential_id IN ({marks})
+            AND (state IN {_OPEN} OR state = 'failed' OR (state = 'cancelled' AND code = 'cancelled')) ORDER BY job_id""",
+            *acs_credential_ids,
+        )
+        return {row["acs_credential_id"]: row["digest"] for row in rows}
+
+    def next_job(self, encoder: str, vendors: Sequence[str | None], *, picked_only: bool, encoders: int) -> Job | None:
+        """What this encoder is to write next.
+
+        First whatever it began and could not verify: that card has to come back before any other is written. Then by
+        priority and age. `vendors` are those whose content the encoder can write, None standing for card numbers;
+        `picked_only` leaves out what nobody asked for by hand; `encoders` is how many this desk has: with a single one
+        an interrupted job is its own, whatever the encoder was called then.
+        """
+        interrupted = self._database.row(
+            "SELECT * FROM jobs WHERE state = 'writing' AND (encoder = ? OR ? = 1) ORDER BY job_id LIMIT 1",
+            encoder,
+            encoders,
+        )
+        if interrupted:
+            return Job.of(interrupted)
+        plain = "vendor IS NULL" if None in vendors else "0"
+        named = [vendor for vendor in vendors if vendor is not None]
+        row = self._database.row(
+            f"""SELECT * FROM jobs INDEXED BY jobs_in_order
+            WHERE state = 'claimed' AND (wanted_encoder IS NULL OR wanted_encoder = ?) AND picked >= ?
+            AND ({plain} OR vendor IN ({",".join("?" * len(named))})) AND {_JOINS_ARE_DONE}
+            ORDER BY priority DESC, sort_key, job_id LIMIT 1""",
+            encoder,
+            int(picked_only),
+            *named,
+        )
+        return Job.of(row) if row else None
+
+    def joins_pending(self, job: Job) -> bool:
+        """Whether the job still waits for a credential that it joins."""
+        row = self._database.row(f"SELECT {_JOINS_ARE_DONE} AS done FROM jobs WHERE job_id = ?", job.job_id)
+        return row is not None and not row["done"]
+
+    def queue(self, limit: int = 200) -> list[Job]:
+        """The open jobs, what comes next first."""
+        rows = self._database.rows(
+            f"""SELECT * FROM jobs WHERE state IN {_OPEN} ORDER BY
+            CASE state WHEN 'writing' THEN 0 WHEN 'bound' THEN 1 WHEN 'claimed' THEN 2 WHEN 'held' THEN 3
+            WHEN 'waiting' THEN 4 ELSE 5 END, priority DESC, sort_key, job_id LIMIT ?""",
+            limit,
+        )
+        return [Job.of(row) for row in rows]
+
+    def recent(self, limit: int = 50) -> list[Job]:
+        """The jobs that came to an end last."""
+        rows = self._database.rows(
+            f"SELECT * FROM jobs WHERE state NOT IN {_OPEN} ORDER BY updated_at DESC, job_id DESC LIMIT ?", limit
+        )
+        return [Job.of(row) for row in rows]
+
+    def count_by_state(self) -> dict[JobState, int]:
+        """How many jobs stand where; every state is there."""
+        found = {
+            row["state"]: row["n"] for row in self._database.rows("SELECT state, count(*) AS n FROM jobs GROUP BY 1")
+        }
+        return {state: found.get(state, 0) for state in JobState}
+
+    def card(self, uid: str) -> Card | None:
+        """What the journal knows of the card with this UID (lower-case hex)."""
+        row = self._database.row("SELECT * FROM cards WHERE uid = ?", uid)
+        return _card(row) if row else None
+
+    def cards_of(self, acs_credential_id: str) -> list[Card]:
+        """The cards that hold this credential, or may."""
+        rows = self._database.rows(
+            "SELECT * FROM cards WHERE acs_credential_id = ? AND standing <> 'void'", acs_credential_id
+        )
+        return [_card(row) for row in rows]
+
+    def last_attempt(self, job_id: int) -> dict[str, Any] | None:
+        """The job's newest attempt, for people and for the doctor."""
+        row = self._database.row("SELECT * FROM attempts WHERE job_id = ? ORDER BY attempt_id DESC LIMIT 1", job_id)
+        return dict(row) if row else None
+
+    def due_report(self, now: str) -> OutboxEntry | None:
+        """The report that has been due for longest."""
+        row = self._database.row(
+            "SELECT * FROM outbox WHERE state = 'pending' AND next_try_at <= ? ORDER BY next_try_at, outbox_id LIMIT 1",
+            now,
+        )
+        return _entry(row) if row else None
+
+    def next_report_at(self) -> str | None:
+        """When the next pending report falls due."""
+        row = self._database.row("SELECT min(next_try_at) AS at FROM outbox WHERE state = 'pending'")
+        return row["at"] if row else None
+
+    def unfinished_reports(self, limit: int = 200) -> list[OutboxEntry]:
+        """Reports that the service has not acknowledged: pending, refused, in conflict."""
+        rows = self._database.rows(
+            "SELECT * FROM outbox WHERE state IN ('pending', 'conflict', 'refused') ORDER BY outbox_id LIMIT ?", limit
+        )
+        return [_entry(row) for row in rows]
+
+    def count_reports(self) -> int:
+        """How many reports the service has not acknowledged."""
+        row = self._database.row("SELECT count(*) AS n FROM outbox WHERE state IN ('pending', 'conflict', 'refused')")
+        return int(row["n"]) if row else 0
+
+    def report_of(self, job_id: int) -> OutboxEntry | None:
+        """The job's report, once it is verified."""
+        row = self._database.row("SELECT * FROM outbox WHERE job_id = ? ORDER BY outbox_id DESC LIMIT 1", job_id)
+        return _entry(row) if row else None
+
+    def audit(self, since: str | None = None) -> Iterator[dict[str, Any]]:
+        """The audit trail in order, from a time on."""
+        return audit.read(self._database, since)
+
+    def first_broken_audit_entry(self) -> int | None:
+        """The first entry of the audit trail that was tampered with, if any."""
+        return audit.first_broken(self._database)
+
+
+def _card(row: sqlite3.Row) -> Card:
+    return Card(
+        uid=row["uid"],
+        acs_credential_id=row["acs_credential_id"],
+        job_id=row["job_id"],
+        standing=CardStanding(row["standing"]),
+        card_number=row["card_number"],
+        number_is_uid=bool(row["number_is_uid"]),
+        ends_at=row["ends_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _entry(row: sqlite3.Row) -> OutboxEntry:
+    return OutboxEntry(
+        outbox_id=row["outbox_id"],
+        job_id=row["job_id"],
+        acs_credential_id=row["acs_credential_id"],
+        idempotency_key=row["idempotency_key"],
+        body=json.loads(row["body"]),
+        state=OutboxState(row["state"]),
+        tries=row["tries"],
+        next_try_at=row["next_try_at"],
+        last_answer=row["last_answer"],
+        created_at=row["created_at"],
+    )

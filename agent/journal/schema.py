@@ -1,0 +1,139 @@
+"""Tables, and the rules that the database keeps by itself.
+
+A state can only follow one that `TRANSITIONS` names: a trigger refuses all else, so that no bug in the agent can make
+an illegal step. The outbox and the audit trail can't be deleted from, the audit trail can't be changed either.
+"""
+
+from __future__ import annotations
+
+TRANSITIONS: dict[str, tuple[str, ...]] = {
+    "waiting": ("claimed", "held", "cancelled"),
+    "claimed": ("waiting", "bound", "held", "cancelled"),
+    # Back to claimed: the card left, or was refused, before a byte was written.
+    "bound": ("claimed", "writing", "verified"),
+    # Back to claimed: the driver vouches that the card was left invalid. Else it stays here until the card was read.
+    "writing": ("claimed", "verified", "held", "cancelled"),
+    "held": ("waiting", "writing", "cancelled"),
+    "verified": ("reported", "orphaned", "failed"),
+    "failed": ("verified",),
+    "cancelled": (),
+    "reported": (),
+    "orphaned": (),
+}
+
+_STATES = ", ".join(f"'{state}'" for state in TRANSITIONS)
+_STEPS = ", ".join(f"('{a}', '{b}')" for a, after in TRANSITIONS.items() for b in after)
+
+_V1 = f"""
+CREATE TABLE jobs (
+    job_id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    acs_credential_id TEXT NOT NULL,
+    state             TEXT NOT NULL CHECK (state IN ({_STATES})),
+    ready             INTEGER NOT NULL,      -- the decision is to encode
+    code              TEXT NOT NULL,         -- why it stands where it stands, for machines
+    reason            TEXT NOT NULL,         -- and for people
+    credential        TEXT NOT NULL,
+    digest            BLOB NOT NULL,
+    reissue           INTEGER NOT NULL,
+    vendor            TEXT,                  -- who alone can make its card data
+    sort_key          TEXT NOT NULL,
+    ends_at           TEXT,
+    priority          INTEGER NOT NULL DEFAULT 0,
+    picked            INTEGER NOT NULL DEFAULT 0,
+    wanted_encoder    TEXT,
+    encoder           TEXT,
+    card_uid          TEXT,
+    replace_card      INTEGER NOT NULL DEFAULT 0,
+    overwrite         INTEGER NOT NULL DEFAULT 0,
+    requested_by      TEXT,
+    request_reason    TEXT,
+    consent           TEXT,                  -- the code of the hold that a person lifted
+    held_by           TEXT,                  -- 'agent' or the person
+    held_from         TEXT,                  -- the state to go back to
+    created_at        TEXT NOT NULL,
+    updated_at        TEXT NOT NULL
+);
+CREATE UNIQUE INDEX one_open_job ON jobs (acs_credential_id)
+    WHERE state IN ('waiting', 'claimed', 'bound', 'writing', 'held', 'verified');
+CREATE INDEX jobs_in_order ON jobs (state, priority DESC, sort_key, job_id);
+CREATE INDEX jobs_by_end ON jobs (ends_at) WHERE state IN ('waiting', 'claimed', 'held') AND ends_at IS NOT NULL;
+CREATE INDEX jobs_by_credential ON jobs (acs_credential_id);
+
+CREATE TABLE steps (before TEXT NOT NULL, after TEXT NOT NULL, PRIMARY KEY (before, after)) WITHOUT ROWID;
+INSERT INTO steps VALUES {_STEPS};
+CREATE TRIGGER only_legal_steps BEFORE UPDATE OF state ON jobs
+    WHEN OLD.state <> NEW.state AND NOT EXISTS (SELECT 1 FROM steps WHERE before = OLD.state AND after = NEW.state)
+    BEGIN SELECT RAISE(ABORT, 'illegal step'); END;
+CREATE TRIGGER only_legal_starts BEFORE INSERT ON jobs WHEN NEW.state NOT IN ('waiting', 'held')
+    BEGIN SELECT RAISE(ABORT, 'illegal step'); END;
+CREATE TRIGGER jobs_stay BEFORE DELETE ON jobs BEGIN SELECT RAISE(ABORT, 'jobs are kept'); END;
+
+CREATE TABLE joins (
+    job_id            INTEGER NOT NULL REFERENCES jobs,
+    joined_id         TEXT NOT NULL,
+    PRIMARY KEY (job_id, joined_id)
+) WITHOUT ROWID;
+
+CREATE TABLE attempts (
+    attempt_id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    job_id            INTEGER NOT NULL REFERENCES jobs,
+    encoder           TEXT NOT NULL,
+    card_uid          TEXT NOT NULL,
+    medium            TEXT NOT NULL,
+    content_digest    TEXT NOT NULL,         -- of what the card is to hold
+    outcome           TEXT NOT NULL CHECK (outcome IN ('bound', 'writing', 'verified', 'left', 'unknown')),
+    error_type        TEXT,
+    error             TEXT,
+    started_at        TEXT NOT NULL,
+    ended_at          TEXT
+);
+CREATE INDEX attempts_by_job ON attempts (job_id);
+
+CREATE TABLE cards (
+    uid               TEXT PRIMARY KEY,
+    acs_credential_id TEXT NOT NULL,
+    job_id            INTEGER NOT NULL REFERENCES jobs,
+    standing          TEXT NOT NULL CHECK (standing IN ('live', 'unknown', 'void')),
+    card_number       TEXT,
+    number_is_uid     INTEGER NOT NULL,
+    ends_at           TEXT,
+    updated_at        TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX cards_by_credential ON cards (acs_credential_id);
+
+CREATE TABLE outbox (
+    outbox_id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    job_id            INTEGER NOT NULL REFERENCES jobs,
+    acs_credential_id TEXT NOT NULL,
+    idempotency_key   TEXT NOT NULL UNIQUE,
+    body              TEXT NOT NULL,
+    state             TEXT NOT NULL CHECK (state IN ('pending', 'acknowledged', 'orphaned', 'conflict', 'refused')),
+    tries             INTEGER NOT NULL DEFAULT 0,
+    next_try_at       TEXT NOT NULL,
+    last_answer       TEXT,
+    created_at        TEXT NOT NULL,
+    updated_at        TEXT NOT NULL
+);
+CREATE INDEX outbox_due ON outbox (next_try_at) WHERE state = 'pending';
+CREATE TRIGGER outbox_stays BEFORE DELETE ON outbox BEGIN SELECT RAISE(ABORT, 'the outbox is kept'); END;
+CREATE TRIGGER outbox_body_stays BEFORE UPDATE OF body, idempotency_key ON outbox
+    BEGIN SELECT RAISE(ABORT, 'a report never changes'); END;
+
+CREATE TABLE audit (
+    seq               INTEGER PRIMARY KEY,
+    at                TEXT NOT NULL,
+    event             TEXT NOT NULL,
+    actor             TEXT NOT NULL,
+    job_id            INTEGER,
+    acs_credential_id TEXT,
+    encoder           TEXT,
+    card_uid          TEXT,
+    detail            TEXT NOT NULL,
+    hash              TEXT NOT NULL          -- of this entry and of the hash before it
+);
+CREATE TRIGGER audit_stays BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail is kept'); END;
+CREATE TRIGGER audit_is BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail is kept'); END;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1,)
+"""MIGRATIONS[n] leads from schema version n to n + 1. Never change one that was released: add another."""
