@@ -46,20 +46,19 @@ class Journal(Reading):
             for intake in intakes:
                 _take_in(connection, intake, seen_at, asked_for)
 
-    def claim(self, *, acs_credential_ids: Sequence[str] | None = None) -> int:
-        """Take up waiting jobs whose decision is to encode: all of them, or these. Returns how many."""
-        if not self._database.row("SELECT 1 FROM jobs WHERE state = 'waiting' AND ready = 1 LIMIT 1"):
+    def claim(self, *, joiners: bool) -> int:
+        """Take up the waiting jobs whose decision is to encode, those that join others only with `joiners`.
+
+        Returns how many.
+        """
+        which = "state = 'waiting' AND ready = 1"
+        if not joiners:
+            which += " AND NOT EXISTS (SELECT 1 FROM joins WHERE joins.job_id = jobs.job_id)"
+        if not self._database.row(f"SELECT 1 FROM jobs WHERE {which} LIMIT 1"):
             return 0
-        only, ids = "", tuple[str, ...]()
-        if acs_credential_ids is not None:
-            only, ids = (
-                f"AND acs_credential_id IN ({','.join('?' * len(acs_credential_ids))})",
-                tuple(acs_credential_ids),
-            )
         with self._database.transaction() as connection:
             return connection.execute(
-                f"UPDATE jobs SET state = 'claimed', updated_at = ? WHERE state = 'waiting' AND ready = 1 {only}",
-                (clock.now_text(), *ids),
+                f"UPDATE jobs SET state = 'claimed', updated_at = ? WHERE {which}", (clock.now_text(),)
             ).rowcount
 
     def pick(

@@ -1,0 +1,99 @@
+"""Whether the card on the encoder may be written for this credential. Pure.
+
+Two things are at stake: the card may hold somebody else's live credential, and the credential may be on another card.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.config import Overwrite
+from agent.credential import Credential
+from agent.journal import Card, CardStanding, Job
+from drivers.encoder import CardState, FoundCard
+from drivers.errors import BridgeDisconnected, CredentialCannotBeReissued, EncoderError, IncompatibleCardFormat
+
+_CONFIRM = "Take another card, or confirm at the desk that this one may be overwritten (`encode ID --overwrite`)."
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What is known of the card beyond its own content.
+
+    `row` is what the journal has on it. `holders` are credentials, other than the one to be encoded, that live on it
+    according to the service; None where the service could not be asked.
+    """
+
+    row: Card | None
+    holders: tuple[str, ...] | None
+
+
+def needs_the_service(found: FoundCard, row: Card | None, acs_credential_id: str) -> bool:
+    """Whether the journal and the card alone can't tell if another live credential is on it."""
+    if row is not None and row.acs_credential_id == acs_credential_id:
+        return False
+    return found.state is CardState.NUMBER or (row is not None and row.standing is not CardStanding.VOID)
+
+
+def refusal(
+    found: FoundCard, wanted: str | None, credential: Credential, job: Job, overwrite: Overwrite, known: Knowledge
+) -> EncoderError | None:
+    """Why the card must not be written, or None where it may.
+
+    `wanted` is the number that it is to carry, None for vendor-made data.
+    """
+    row = known.row
+    own = row is not None and row.acs_credential_id == credential.acs_credential_id
+    if job.overwrite or overwrite == "always" or own:
+        return None
+    if found.state is CardState.FOREIGN and row is None:
+        return IncompatibleCardFormat(
+            "The card holds something that this agent did not write and can't read.",
+            next_step=_CONFIRM,
+            reason="foreign_content",
+        )
+    if known.holders:
+        return IncompatibleCardFormat(
+            "The card holds a live credential.",
+            next_step=_CONFIRM,
+            reason="holds_live_credential",
+            acs_credential_id=known.holders[0],
+        )
+    if found.state is CardState.NUMBER and found.card_number == wanted:
+        return None  # it is this credential's own already
+    if known.holders is None and needs_the_service(found, row, credential.acs_credential_id):
+        return BridgeDisconnected(
+            "The card is not blank, and the service can't be asked whether what it holds is still in use.",
+            next_step="Take a blank card, or try this one again when the service is back.",
+            reason="unknown_holder",
+        )
+    if overwrite == "never" and found.state is not CardState.BLANK:
+        return IncompatibleCardFormat(
+            "The card is not blank, and this encoder is configured to write blank cards only.",
+            next_step="Take a blank card.",
+            reason="not_blank",
+        )
+    return None
+
+
+def other_card(
+    found: FoundCard, credential: Credential, job: Job, own_cards: list[Card]
+) -> CredentialCannotBeReissued | None:
+    """Why the credential must not go on this card although the card would do: it is on another one, or may be."""
+    if job.replace_card or not found.uid:
+        return None
+    if own_cards:
+        if any(card.uid == found.uid for card in own_cards):
+            return None
+        return CredentialCannotBeReissued(
+            "This credential was written to another card.", card_uid=own_cards[0].uid, reason="other_card"
+        )
+    if credential.is_issued is True and credential.card_number:
+        number = credential.card_number.casefold()
+        if number not in (found.uid, (found.card_number or "").casefold()):
+            return CredentialCannotBeReissued(
+                "This credential is issued on another card: neither this card's number nor its UID is the one that the "
+                "service has.",
+                reason="other_card",
+            )
+    return None

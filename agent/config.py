@@ -1,0 +1,251 @@
+"""The configuration file: TOML in, checked values out, errors that name the key and the line."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from drivers import registry
+
+DEFAULT_PATH = Path("/etc/card-encoder/config.toml")
+API_KEY_VARIABLE = "CARD_ENCODER_API_KEY"
+
+Mode = Literal["auto", "attended"]
+Overwrite = Literal["never", "expired", "always"]
+Location = tuple[str | int, ...]
+
+
+class ConfigError(Exception):
+    """The configuration can't be used. The message names file, line and key, and never a secret."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ServiceConfig(_Section):
+    """`[service]`: where credentials come from and reports go."""
+
+    endpoint: str
+    api_key_file: Path | None = None
+    kind: Literal["bridge"] = "bridge"
+    acs_system_ids: tuple[str, ...] = ()
+    poll_interval_s: float = Field(default=2.0, gt=0, le=3600)
+    report_path: str = Field(default="/acs/credentials/report_issued", pattern=r"^/")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_safe(cls, value: str) -> str:
+        url = urlsplit(value)
+        if url.scheme not in ("https", "http") or not url.hostname:
+            raise ValueError("must be an https:// address")
+        if url.scheme == "http" and not _is_loopback(url.hostname):
+            raise ValueError("must be https://: plain http:// is only taken on loopback")
+        if url.username or url.password:
+            raise ValueError("must not hold a password: the key goes into api_key_file")
+        return value.rstrip("/")
+
+    def api_key(self) -> SecretStr:
+        """The key: from api_key_file, else the systemd credential `api-key`, else the environment.
+
+        Raises:
+            ConfigError: there is none, or its file can't be read.
+        """
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        credential = Path(folder) / "api-key" if folder else None
+        path = self.api_key_file or (credential if credential and credential.exists() else None)
+        if path is not None:
+            try:
+                key = path.read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError(
+                    f"service.api_key_file: {path} can't be read ({error.__class__.__name__}). "
+                    "Put the API key there, readable for the agent's user alone."
+                ) from error
+        else:
+            key = os.environ.get(API_KEY_VARIABLE, "").strip()
+        if not key or not key.isascii() or not key.isprintable():
+            raise ConfigError(
+                "There is no API key. Name a file in service.api_key_file, pass the systemd credential 'api-key', "
+                f"or set {API_KEY_VARIABLE}."
+            )
+        return SecretStr(key)
+
+
+class JournalConfig(_Section):
+    """`[journal]`: local truth."""
+
+    path: Path = Path("/var/lib/card-encoder/journal.sqlite3")
+
+
+class ClaimsConfig(_Section):
+    """`[claims]`: who encodes what, where several desks share a system."""
+
+    url: Literal["local"] = "local"
+    desk: str = Field(default="front-desk-1", min_length=1)
+
+
+class DeskConfig(_Section):
+    """`[desk]`: the desk page and the control socket."""
+
+    listen: str = "127.0.0.1:8460"
+    socket: Path = Path("/run/card-encoder/control.sock")
+
+    @field_validator("listen")
+    @classmethod
+    def _is_on_loopback(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not port.isdigit() or int(port) > 65535:
+            raise ValueError("must be HOST:PORT")
+        if not _is_loopback(host.strip("[]")):
+            raise ValueError("must be a loopback address: nothing listens beyond this machine")
+        return value
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port; port 0 lets the system choose."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+class EncoderConfig(_Section):
+    """`[[encoder]]`: one encoder. `options` are the driver's own, and are checked by the driver."""
+
+    name: str = Field(min_length=1)
+    driver: str
+    mode: Mode = "auto"
+    overwrite: Overwrite = "expired"
+    options: dict[str, Any] = Field(default_factory=dict, repr=False)
+
+
+class Config(_Section):
+    """The whole file."""
+
+    service: ServiceConfig
+    journal: JournalConfig = JournalConfig()
+    claims: ClaimsConfig = ClaimsConfig()
+    desk: DeskConfig = DeskConfig()
+    encoder: tuple[EncoderConfig, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Config:
+        names = [encoder.name for encoder in self.encoder]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"encoder: two encoders are called '{name}': give each a name of its own")
+        return self
+
+
+def load(path: Path) -> Config:
+    """Read and check the file, each encoder's options included.
+
+    Raises:
+        ConfigError: with file, line, key and what to write instead.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} can't be read ({error.strerror}). Write one, or name another with --config FILE."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    return check(data, text=text, source=str(path))
+
+
+def check(data: Mapping[str, Any], *, text: str = "", source: str = "the configuration") -> Config:
+    """The same for what was parsed already; `text` serves to find the lines."""
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(_first_problem(error, Config, (), text, source)) from None
+    for number, encoder in enumerate(config.encoder):
+        where: Location = ("encoder", number)
+        try:
+            driver = registry.load(encoder.driver)
+        except registry.DriverError as error:
+            raise ConfigError(f"{_place(source, text, (*where, 'driver'))}: {error}") from None
+        try:
+            driver.options_model.model_validate(encoder.options)
+        except ValidationError as error:
+            raise ConfigError(_first_problem(error, driver.options_model, (*where, "options"), text, source)) from None
+    return config
+
+
+def _first_problem(error: ValidationError, model: type[BaseModel], root: Location, text: str, source: str) -> str:
+    details = error.errors(include_input=False, include_url=False)
+    # An unknown key first: a misspelt key often shows up as a missing one too, and the misspelling is the cause.
+    detail = next((d for d in details if d["type"] == "extra_forbidden"), details[0])
+    location: Location = (*root, *detail["loc"])
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        known = _keys_at(model, detail["loc"][:-1])
+        near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(sorted(known))}."
+        message = f"unknown key; {hint}"
+    elif detail["type"] == "missing":
+        message = "is missing"
+    return f"{_place(source, text, location)}: {message}"
+
+
+def _place(source: str, text: str, location: Location) -> str:
+    line = _line_of(text, location)
+    key = ".".join(str(part) if isinstance(part, str) else f"[{part + 1}]" for part in location).replace(".[", "[")
+    return f"{source}, line {line}: {key}" if line else f"{source}: {key}"
+
+
+def _keys_at(model: type[BaseModel], location: Location) -> list[str]:
+    """The keys that the model takes at a location within it."""
+    here: Any = model
+    for part in location:
+        here = get_args(here)[0] if isinstance(part, int) else here.model_fields[part].annotation
+    fields: Mapping[str, Any] = getattr(here, "model_fields", {})
+    return list(fields)
+
+
+_HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
+_KEY = re.compile(r"^\s*([A-Za-z0-9_.\"'-]+?)\s*=")
+
+
+def _line_of(text: str, location: Location) -> int | None:
+    """The line of a key, or of the nearest table around it; counted from 1."""
+    wanted = tuple(part for part in location if isinstance(part, str))
+    index = next((part for part in location if isinstance(part, int)), 0)
+    best: tuple[int, int] | None = None  # how many parts fit, and where
+    table: tuple[str, ...] = ()
+    count = {wanted[0]: -1} if wanted else {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = _HEADER.match(line)
+        key = None if header else _KEY.match(line)
+        if header:
+            table = tuple(part.strip(" \"'") for part in header[2].split("."))
+            if header[1] == "[[" and len(table) == 1 and table[0] in count:
+                count[table[0]] += 1
+            full = table
+        elif key:
+            full = (*table, *(part.strip(" \"'") for part in key[1].split(".")))
+        else:
+            continue
+        in_reach = not any(isinstance(part, int) for part in location) or count.get(full[0], 0) == index
+        if in_reach and wanted[: len(full)] == full and (best is None or len(full) > best[0]):
+            best = (len(full), number)
+    return best[1] if best else None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,256 @@
+"""New work in, page by page.
+
+There is no event for a new credential, so lists are all there is. One page is in memory at a time, and only what is new
+or changed reaches the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Collection
+from typing import Any
+
+import structlog
+
+from agent import clock
+from agent.claims import LocalClaims
+from agent.content import vendor_of
+from agent.credential import Credential, MalformedCredential, id_of, is_settled, read
+from agent.eligibility import Action, Decision, decide
+from agent.events import Events
+from agent.journal import Intake, JobState, Journal
+from agent.service import NotAllowed, Page, Service, ServiceError
+
+log = structlog.get_logger(__name__)
+
+_FULL_PASS_EVERY = 10  # polls; where the service leaves issued ones out, only a full pass finds needs_to_be_reissued
+_MOST_OF_THE_TIME = 0.1  # a long list is polled less often: at most this share of the time goes into polling
+_KEPT_REMARKS = 200
+
+_STATE = {
+    Action.ENCODE: JobState.WAITING,
+    Action.WAIT: JobState.WAITING,
+    Action.HOLD: JobState.HELD,
+    Action.SKIP: JobState.CANCELLED,
+    Action.NOTHING: JobState.CANCELLED,
+}
+
+
+class Remarks:
+    """Credentials that get no job, and why: for the desk and the summary. Bounded, newest last."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Decision] = {}
+
+    def note(self, acs_credential_id: str, decision: Decision) -> None:
+        """Keep it, forgetting the oldest where there are too many."""
+        self._kept.pop(acs_credential_id, None)
+        self._kept[acs_credential_id] = decision
+        if len(self._kept) > _KEPT_REMARKS:
+            del self._kept[next(iter(self._kept))]
+
+    def forget(self, acs_credential_id: str) -> None:
+        """It has a job, or is no longer of interest."""
+        self._kept.pop(acs_credential_id, None)
+
+    def __iter__(self) -> Any:
+        return iter(list(self._kept.items()))
+
+
+class Polling:
+    """Keeps the journal in line with what the service has."""
+
+    def __init__(
+        self,
+        service: Service,
+        journal: Journal,
+        events: Events,
+        *,
+        interval: float,
+        writable_vendors: Collection[str | None],
+        claims: LocalClaims | None,
+    ) -> None:
+        """`interval` in seconds. `writable_vendors`: whose content the encoders can write, None for card numbers.
+
+        `claims` is None where nothing is encoded unless a person picks it.
+        """
+        self._service = service
+        self._journal = journal
+        self._events = events
+        self._interval = interval
+        self._vendors = frozenset(writable_vendors)
+        self._claims = claims
+        self._poll_now = asyncio.Event()
+        self._known_before = False  # the first pass decides on everything anew: the configuration may have changed
+        self._deleted_since = clock.now_text()
+        self._unreadable = 0
+        self.remarks = Remarks()
+        self.service_up: bool | None = None
+        self.trouble: str | None = None
+        self.key_refused = False
+        self.last_pass_at: str | None = None
+
+    def poll_soon(self) -> None:
+        """Don't wait for the interval."""
+        self._poll_now.set()
+
+    async def run(self) -> None:
+        """Poll until cancelled. Trouble with the service never ends it."""
+        count = failures = 0
+        while True:
+            began = time.monotonic()
+            try:
+                await self.poll_once(full=count % _FULL_PASS_EVERY == 0)
+                failures = 0
+                count += 1
+            except ServiceError as error:
+                failures += 1
+                self._service_state(error)
+            took = time.monotonic() - began
+            pause = max(self._interval, took * (1 / _MOST_OF_THE_TIME - 1))
+            if failures:
+                pause = min(self._interval * 2 ** min(failures - 1, 5), max(30.0, self._interval))
+            self._poll_now.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._poll_now.wait(), pause)
+
+    async def poll_once(self, *, full: bool = True) -> None:
+        """One pass over all that the service lists; `full` asks for issued credentials too.
+
+        Raises:
+            ServiceError: the pass came to an early end; what it saw is in the journal.
+        """
+        unreadable = 0
+        async for page in self._service.credentials(only_unissued=not full):
+            self._service_state(None)
+            unreadable += await asyncio.to_thread(self._take_in, page)
+            self._claim_what_may(joiners=False)
+        self._claim_what_may(joiners=True)  # not before the end of the pass: what they join may be on a later page
+        self._service_state(None)
+        self._unreadable = unreadable
+        self._known_before = True
+        await self._drop_deleted()
+        if self._journal.expire(clock.now_text()):
+            self._events.publish("job")
+        self.last_pass_at = clock.now_text()
+
+    def _claim_what_may(self, *, joiners: bool) -> None:
+        if self._claims is not None and self._claims.claim(joiners=joiners):
+            self._events.publish("job")
+
+    @property
+    def unreadable(self) -> int:
+        """How many entries of the last pass were so malformed that not even an id could be read."""
+        return self._unreadable
+
+    def _take_in(self, page: Page) -> int:
+        """Bring a page into the journal. Returns how many entries had no readable id."""
+        unreadable = 0
+        ids = [acs_credential_id for item in page.items if (acs_credential_id := id_of(item)) is not None]
+        known = self._journal.known_digests(ids)
+        intakes = []
+        for item in page.items:
+            acs_credential_id = id_of(item)
+            if acs_credential_id is None:
+                unreadable += 1
+                continue
+            if acs_credential_id not in known and is_settled(item):
+                continue
+            text = json.dumps(item, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            digest = digest_of(item, text)
+            if self._known_before and known.get(acs_credential_id) == digest:
+                continue
+            intake = self.intake(acs_credential_id, item, text, digest)
+            if intake.state is JobState.CANCELLED and acs_credential_id not in known:
+                continue
+            intakes.append(intake)
+        self._journal.take_in(intakes, seen_at=page.asked_at)
+        if unreadable and unreadable != self._unreadable:
+            log.warning("credentials without a readable id", count=unreadable)
+        return unreadable
+
+    def intake(self, acs_credential_id: str, item: object, text: str, digest: bytes) -> Intake:
+        """What the journal is to hold of one listed credential, with the decision on it."""
+        try:
+            credential = read(item)
+        except MalformedCredential as error:
+            decision = Decision(Action.HOLD, "malformed", f"The service's data on it can't be read: {error.problem}.")
+            self._remark(acs_credential_id, decision)
+            return Intake(
+                acs_credential_id,
+                JobState.HELD,
+                False,
+                decision.code,
+                decision.reason,
+                text,
+                digest,
+                False,
+                None,
+                "",
+                None,
+            )
+        decision = self._decide(credential)
+        self._remark(acs_credential_id, decision)
+        return Intake(
+            acs_credential_id=acs_credential_id,
+            state=_STATE[decision.action],
+            ready=decision.action is Action.ENCODE,
+            code=decision.code,
+            reason=decision.reason,
+            credential=text,
+            digest=digest,
+            reissue=decision.code == "needs_to_be_reissued",
+            vendor=vendor_of(credential),
+            sort_key=credential.created_at or "",
+            ends_at=clock.to_text(credential.ends) if credential.ends else None,
+            joins=credential.joins,
+        )
+
+    def _decide(self, credential: Credential) -> Decision:
+        decision = decide(credential, clock.now())
+        vendor = vendor_of(credential)
+        if decision.action is Action.ENCODE and vendor not in self._vendors:
+            kind = "plain card numbers" if vendor is None else f"{vendor.capitalize()} card data"
+            return Decision(Action.HOLD, "no_encoder_for_it", f"No encoder configured at this desk can write {kind}.")
+        return decision
+
+    def _remark(self, acs_credential_id: str, decision: Decision) -> None:
+        if decision.action is Action.SKIP:
+            self.remarks.note(acs_credential_id, decision)
+        else:
+            self.remarks.forget(acs_credential_id)
+
+    async def _drop_deleted(self) -> None:
+        for acs_credential_id, when in await self._service.deleted_since(self._deleted_since):
+            self._deleted_since = max(self._deleted_since, when)
+            self._journal.void_cards_of(acs_credential_id)
+            job = self._journal.open_job(acs_credential_id)
+            if job and job.state in (JobState.WAITING, JobState.CLAIMED, JobState.HELD):
+                self._journal.cancel(
+                    job.job_id, actor="agent", code="credential_deleted", reason="It was deleted at the service."
+                )
+                self._events.publish("job", job_id=job.job_id)
+
+    def _service_state(self, error: ServiceError | None) -> None:
+        up = error is None
+        self.key_refused = isinstance(error, NotAllowed)
+        self.trouble = str(error) if error else None
+        if up is not self.service_up:
+            self.service_up = up
+            if error:
+                log.warning("service is down", error=str(error))
+            else:
+                log.info("service is up")
+            self._events.publish("service", up=up)
+
+
+def digest_of(item: object, text: str) -> bytes:
+    """Tells one state of a credential from another; the time of the last sync alone makes no difference."""
+    if isinstance(item, dict) and "latest_desired_state_synced_with_provider_at" in item:
+        rest = {key: value for key, value in item.items() if key != "latest_desired_state_synced_with_provider_at"}
+        text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,0 +1,112 @@
+"""The outbox, until the service has acknowledged every entry of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from datetime import timedelta
+
+import structlog
+
+from agent import clock
+from agent.credential import NEEDS_TO_BE_REISSUED, WAITING_TO_BE_ISSUED, Credential
+from agent.events import Events
+from agent.journal import Journal, OutboxEntry
+from agent.service import Gone, NotAllowed, Refused, Service, ServiceError, Unreachable
+
+log = structlog.get_logger(__name__)
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+_PAUSE_WITHOUT_KEY = 60.0
+
+
+class Reporting:
+    """Sends what is due, in order, one at a time, for as long as it takes."""
+
+    def __init__(self, service: Service, journal: Journal, events: Events) -> None:
+        self._service = service
+        self._journal = journal
+        self._events = events
+        self._due_now = asyncio.Event()
+        self.key_refused = False
+
+    def report_soon(self) -> None:
+        """There is something new in the outbox."""
+        self._due_now.set()
+
+    async def run(self) -> None:
+        """Report until cancelled. Sleeps until the next entry falls due."""
+        while True:
+            self._due_now.clear()
+            entry = self._journal.due_report(clock.now_text())
+            if entry is not None:
+                await self.send(entry)
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._due_now.wait(), self._until_next())
+
+    def _until_next(self) -> float | None:
+        at = self._journal.next_report_at()
+        # Bounded, so that a clock that was set back doesn't put a report off for longer than the longest pause.
+        return None if at is None else min(max((clock.parse(at) - clock.now()).total_seconds(), 0.01), _LONGEST_PAUSE)
+
+    async def send(self, entry: OutboxEntry) -> None:
+        """One try for one entry; its outcome is in the journal when this returns."""
+        try:
+            credential = await self._service.report(entry.body, entry.idempotency_key)
+            self.key_refused = False
+            if is_acknowledged(credential, entry.acs_credential_id):
+                self._journal.record_acknowledged(entry)
+                log.info("issued", job_id=entry.job_id, acs_credential_id=entry.acs_credential_id)
+            else:
+                self._retry(entry, Unreachable("The service took the report, but the credential still waits."))
+        except NotAllowed as error:
+            self.key_refused = True
+            self._retry(entry, error, pause=_PAUSE_WITHOUT_KEY)
+        except Gone as error:
+            if await self._is_gone(entry, error):
+                self._journal.record_orphaned(entry, str(error))
+                log.warning("orphaned: take the card back", job_id=entry.job_id)
+            else:
+                self._refuse(entry, error)
+        except Refused as error:
+            if error.status == 409:
+                self._journal.record_conflict(entry, str(error))
+                log.warning("conflict: issued on another card", job_id=entry.job_id)
+            else:
+                self._refuse(entry, error)
+        except ServiceError as error:
+            self._retry(entry, error, pause=error.retry_after if isinstance(error, Unreachable) else None)
+        self._events.publish("report", job_id=entry.job_id, acs_credential_id=entry.acs_credential_id)
+
+    def _refuse(self, entry: OutboxEntry, error: Refused) -> None:
+        self._journal.record_refused(entry, str(error))
+        log.error("report refused", job_id=entry.job_id, error=str(error))
+
+    async def _is_gone(self, entry: OutboxEntry, error: Gone) -> bool:
+        """A 404 may also mean that the report's path is wrong: only the credential itself tells."""
+        if error.type == "acs_credential_not_found":
+            return True
+        try:
+            await self._service.get(entry.acs_credential_id)
+        except Gone:
+            return True
+        except (ServiceError, ValueError):
+            return False
+        return False
+
+    def _retry(self, entry: OutboxEntry, error: ServiceError, pause: float | None = None) -> None:
+        if pause is None:
+            pause = min(_FIRST_PAUSE * 2 ** min(entry.tries, 10), _LONGEST_PAUSE)
+            pause *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        next_try = clock.now() + timedelta(seconds=pause)
+        self._journal.record_retry(entry, next_try_at=clock.to_text(next_try), answer=str(error))
+        log.warning("report not acknowledged", job_id=entry.job_id, tries=entry.tries + 1, error=str(error))
+
+
+def is_acknowledged(credential: Credential, acs_credential_id: str) -> bool:
+    """Whether the answer says that the report was applied: issued, and none of the two warnings left."""
+    left = credential.warning_codes & {WAITING_TO_BE_ISSUED, NEEDS_TO_BE_REISSUED}
+    return credential.acs_credential_id == acs_credential_id and credential.is_issued is True and not left
