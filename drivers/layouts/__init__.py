@@ -1,0 +1,1 @@
+"""Content to bytes and back, without any I/O."""

@@ -1,7 +1,7 @@
 """What tag code needs of a reader: a link to one tag in its field.
 
-Every card driver (PC/SC, serial, NFC, the virtual encoder) offers these few operations, and `drivers.tags` does the rest
-over them: in safe order, with read-back, the same for all.
+Every card driver (PC/SC, serial, NFC, the virtual encoder) offers these few operations, and `drivers.tags` does the
+rest over them: in safe order, with read-back, the same for all.
 """
 
 from __future__ import annotations

@@ -1,0 +1,191 @@
+"""A card number as an NDEF message in TLV blocks, so that any NFC reader or phone can read it back.
+
+TLV blocks as in NFC Forum Type 2 Tag 1.2, section 2.3, which MIFARE Classic shares (NXP AN1305, section 6). The message
+itself is made and read by ndeflib.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import ndef
+
+from drivers.encoder import CardState
+from drivers.errors import IncompatibleCardFormat
+
+NULL, LOCK_CONTROL, MEMORY_CONTROL, NDEF, TERMINATOR = 0x00, 0x01, 0x02, 0x03, 0xFE
+LONG_LENGTH = 0xFF
+"""First length byte of the 3-byte form."""
+BLANK_LEAD = bytes(12)
+"""So many NULL bytes at the start, all that one READ shows of a new Type 2 tag, count as an empty memory."""
+TORN_LEAD = re.compile(rb"\0{4}(?:.T\x02e|\xd1\x01.T|\xc1\x01\0\0)", re.DOTALL)
+"""An empty first page before the rest of what `encode` makes: see `_torn_start`."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the TLV blocks say.
+
+    `at` is the offset of the NDEF TLV, or of the place where one belongs; `found` says which. `reserved` are the spans
+    (first, end) that control TLVs keep for locks and the like, as offsets into the user memory.
+    """
+
+    state: CardState
+    at: int
+    found: bool
+    text: str | None = field(default=None, repr=False)
+    reserved: tuple[tuple[int, int], ...] = ()
+
+
+class MoreNeeded(Exception):
+    """The first bytes of a memory are not enough to tell: `upto` of them are needed."""
+
+    def __init__(self, upto: int) -> None:
+        super().__init__(f"{upto} bytes needed")
+        self.upto = upto
+
+
+def encode(text: str) -> bytes:
+    """The NDEF TLV with one Text record (UTF-8, language "en"), and the terminator TLV.
+
+    Raises:
+        IncompatibleCardFormat: the text is empty, or not text that UTF-8 can hold.
+    """
+    try:
+        message = b"".join(ndef.message_encoder([ndef.TextRecord(text, "en", "UTF-8")]))
+    except ValueError:
+        raise _not_text() from None
+    if not text:
+        raise _not_text()
+    size = len(message)
+    length = bytes([size]) if size < LONG_LENGTH else bytes([LONG_LENGTH]) + size.to_bytes(2, "big")
+    return bytes([NDEF]) + length + message + bytes([TERMINATOR])
+
+
+def read(data: bytes, size: int, *, base: int | None = None) -> Reading:
+    """Read the TLV blocks of a user memory of `size` bytes, of which `data` holds the first.
+
+    `base` is the byte address of the memory's start on a Type 2 tag (16), to place the areas of control TLVs; None on
+    MIFARE Classic, where they mean nothing.
+
+    Raises:
+        MoreNeeded: `data` is too short to tell.
+    """
+    cursor = _Cursor(data, size)
+    try:
+        if _torn_start(cursor):
+            return Reading(CardState.BLANK, 0, found=False)
+        return _walk(cursor, base)
+    except _Malformed as error:
+        return Reading(CardState.FOREIGN, error.free, found=False, reserved=error.reserved)
+
+
+class _Malformed(Exception):
+    def __init__(self, free: int, reserved: tuple[tuple[int, int], ...]) -> None:
+        super().__init__()
+        self.free = free
+        self.reserved = reserved
+
+
+class _Cursor:
+    def __init__(self, data: bytes, size: int) -> None:
+        self._data = data[:size]
+        self.size = size
+
+    def take(self, start: int, count: int) -> bytes | None:
+        """`count` bytes from `start`, or None where the memory ends before."""
+        end = start + count
+        if end > self.size:
+            return None
+        if end > len(self._data):
+            raise MoreNeeded(end)
+        return self._data[start:end]
+
+
+def _torn_start(cursor: _Cursor) -> bool:
+    """Whether the memory is empty, or holds what writing to an empty Type 2 tag leaves when torn.
+
+    There the first page is written last and reads as NULL until then. The second page begins with what follows the
+    first four bytes of `encode`: payload length, type "T", language; or the record's header where the TLV is long.
+    """
+    lead = cursor.take(0, min(len(BLANK_LEAD), cursor.size)) or b""
+    if lead == bytes(len(lead)):
+        return True
+    return TORN_LEAD.match(lead) is not None
+
+
+def _walk(cursor: _Cursor, base: int | None) -> Reading:
+    position, free, foreign = 0, 0, False
+    reserved: tuple[tuple[int, int], ...] = ()
+    while (head := cursor.take(position, 1)) is not None:
+        kind = head[0]
+        if kind == NULL:
+            position += 1
+            continue
+        if kind == TERMINATOR:
+            break
+        start, length = _value(cursor, position, free, reserved)
+        if kind == NDEF:
+            return _message(cursor, position, start, length, reserved)
+        value = cursor.take(start, length)
+        if value is None:
+            raise _Malformed(free, reserved)
+        position = start + length
+        if kind in (LOCK_CONTROL, MEMORY_CONTROL) and base is not None:
+            if length != 3:
+                raise _Malformed(free, reserved)
+            reserved += (_area(kind, value, base),)
+            free = free if foreign else position
+        else:
+            foreign = True
+    return Reading(CardState.FOREIGN if foreign else CardState.BLANK, free, found=False, reserved=reserved)
+
+
+def _value(cursor: _Cursor, position: int, free: int, reserved: tuple[tuple[int, int], ...]) -> tuple[int, int]:
+    """Where a TLV's value starts, and its length."""
+    short = cursor.take(position + 1, 1)
+    if short is None:
+        raise _Malformed(free, reserved)
+    if short[0] != LONG_LENGTH:
+        return position + 2, short[0]
+    long = cursor.take(position + 2, 2)
+    if long is None:
+        raise _Malformed(free, reserved)
+    return position + 4, int.from_bytes(long, "big")
+
+
+def _message(cursor: _Cursor, at: int, start: int, length: int, reserved: tuple[tuple[int, int], ...]) -> Reading:
+    foreign = Reading(CardState.FOREIGN, at, found=True, reserved=reserved)
+    if any(first < start + length and at < end for first, end in reserved):
+        return foreign
+    message = cursor.take(start, length)
+    if message is None:
+        return foreign
+    if not message:
+        return Reading(CardState.BLANK, at, found=True, reserved=reserved)
+    try:
+        record = next(ndef.message_decoder(message))
+    except (ndef.DecodeError, ValueError):
+        return foreign
+    if isinstance(record, ndef.TextRecord) and record.text:
+        return Reading(CardState.NUMBER, at, found=True, text=record.text, reserved=reserved)
+    if record.type == "" and len(message) == 3:
+        return Reading(CardState.BLANK, at, found=True, reserved=reserved)
+    return foreign
+
+
+def _area(kind: int, value: bytes, base: int) -> tuple[int, int]:
+    """The area that a control TLV reserves (Type 2 Tag 1.2, sections 2.3.2 and 2.3.3): position, size, page size."""
+    position, size, control = value
+    address = (position >> 4) * (1 << (control & 0x0F)) + (position & 0x0F)
+    count = size or 256
+    octets = -(-count // 8) if kind == LOCK_CONTROL else count
+    return address - base, address - base + octets
+
+
+def _not_text() -> IncompatibleCardFormat:
+    return IncompatibleCardFormat(
+        "The card number is empty or holds characters that can't be stored as text.",
+        next_step="Correct the credential's card number, then try again.",
+    )

@@ -1,0 +1,116 @@
+"""Which units are written, in which order, so that a card torn at any point doesn't read as a finished one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Units = Mapping[int, bytes]
+"""What the units are known to hold; those that weren't read are missing."""
+
+_NDEF = 0x03
+_TERMINATOR = 0xFE
+
+
+@dataclass(frozen=True)
+class Step:
+    """One write. The validating one is the last: only with it does the card read as finished."""
+
+    index: int
+    data: bytes = field(repr=False)
+    validating: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The writes in order, what every unit of the content must hold in the end, and a write that invalidates it."""
+
+    steps: tuple[Step, ...]
+    target: Mapping[int, bytes] = field(repr=False)
+    disarm: Step
+
+
+class _Draft:
+    """Units as they will be once the steps so far are done."""
+
+    def __init__(self, old: Units, unit: int) -> None:
+        self._units = dict(old)
+        self._unit = unit
+        self.steps: list[Step] = []
+
+    def byte(self, offset: int) -> int:
+        return self._units[offset // self._unit][offset % self._unit]
+
+    def set_byte(self, offset: int, value: int) -> None:
+        if self.byte(offset) != value:
+            data = bytearray(self._units[offset // self._unit])
+            data[offset % self._unit] = value
+            self.write(offset // self._unit, bytes(data))
+
+    def write(self, index: int, data: bytes, *, validating: bool = False) -> None:
+        if self._units.get(index) != data:
+            self._units[index] = data
+            self.steps.append(Step(index, data, validating))
+
+
+def merged(old: Units, unit: int, at: int, data: bytes) -> dict[int, bytes]:
+    """The units that `data` touches when put at byte `at`; what it leaves of the first and last stays as it was.
+
+    Bytes of units that weren't read are taken for zero.
+    """
+    first, last = at // unit, (at + len(data) - 1) // unit
+    span = bytearray(b"".join(old.get(index, bytes(unit)) for index in range(first, last + 1)))
+    span[at - first * unit : at - first * unit + len(data)] = data
+    return {index: bytes(span[(index - first) * unit :][:unit]) for index in range(first, last + 1)}
+
+
+def plan_tlv(old: Units, unit: int, at: int, tlv: bytes) -> Plan:
+    """Put an NDEF TLV at byte `at`: its length goes to 0 first, then the data is written, then the length.
+
+    The unit with `at`, and the one with the length, must be known. Until the last write the memory reads as empty.
+    Every write before the data changes one byte only, so that not even half a write can make sense.
+    """
+    draft = _Draft(old, unit)
+    length_unit = (at + 1) // unit
+    if not _starts_empty(old, unit, at):
+        _invalidate(draft, at)
+    target = merged(old, unit, at, tlv)
+    for index, data in target.items():
+        if index != length_unit:
+            draft.write(index, data)
+    draft.write(length_unit, target[length_unit], validating=True)
+    empty = bytearray(target[length_unit])
+    empty[(at + 1) % unit] = 0
+    return Plan(tuple(draft.steps), target, Step(length_unit, bytes(empty)))
+
+
+def plan_field(old: Units, unit: int, data: bytes) -> Plan:
+    """Put a field of fixed size at the start: its first unit is cleared, the others written, the first one last.
+
+    All its units must be known. Where only one of them differs, writing it is the whole change.
+    """
+    draft = _Draft(old, unit)
+    target = merged(old, unit, 0, data)
+    differing = [index for index in target if old[index] != target[index]]
+    if len(differing) > 1:
+        draft.write(0, bytes(unit))
+        for index in differing:
+            if index != 0:
+                draft.write(index, target[index])
+        draft.write(0, target[0], validating=True)
+    elif differing:
+        draft.write(differing[0], target[differing[0]], validating=True)
+    cleared = merged(old, unit, 0, bytes(min(len(data), unit)))
+    return Plan(tuple(draft.steps), target, Step(0, cleared[0]))
+
+
+def _starts_empty(old: Units, unit: int, at: int) -> bool:
+    """Whether the first page of a Type 2 tag is empty: it may stay so until the last write (see ndef.read)."""
+    return unit == 4 and at == 0 and old[0] == bytes(4)
+
+
+def _invalidate(draft: _Draft, at: int) -> None:
+    if draft.byte(at) != _NDEF and draft.byte(at + 1) != 0:
+        draft.set_byte(at, _TERMINATOR)
+    draft.set_byte(at + 1, 0)
+    draft.set_byte(at, _NDEF)

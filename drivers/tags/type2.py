@@ -1,0 +1,124 @@
+"""NFC Forum Type 2 tags: MIFARE Ultralight, Ultralight EV1, NTAG213, 215 and 216.
+
+The capability container (CC) in page 3 says how large the user memory is: E1h, version, size in 8 bytes, access (NFC
+Forum Type 2 Tag 1.2, section 2.1). It is one-time programmable, so that only `format_blank` ever writes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drivers.errors import IncompatibleCardFormat
+from drivers.tags.area import PageArea, Pen
+from drivers.tags.content import check_room, content_layout, first_unit
+from drivers.tags.link import Type2Link
+from drivers.tags.options import TagOptions
+from drivers.tags.tag import OpenedTag
+
+CC_PAGE, USER_PAGE = 3, 4
+CC_MAGIC = 0xE1
+NDEF_READ_WRITE, NDEF_READ_ONLY = 0x00, 0x0F
+SMALLEST_USER_BYTES = 48
+"""What every Type 2 tag of NXP has at least (MF0ICU1)."""
+
+_BY_CC_SIZE = {0x06: "Ultralight", 0x10: "Ultralight EV1", 0x12: "NTAG213", 0x3E: "NTAG215", 0x6D: "NTAG216"}
+"""Names by the CC's size byte (NXP data sheets NTAG213/215/216 and MF0ULX1). 06h fits MF0ICU1 and MF0UL11 alike."""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    name: str
+    user_bytes: int
+
+
+_BY_VERSION = {
+    (0x03, 0x0B): _Kind("Ultralight EV1", 48),
+    (0x03, 0x0E): _Kind("Ultralight EV1", 128),
+    (0x04, 0x0B): _Kind("NTAG210", 48),
+    (0x04, 0x0E): _Kind("NTAG212", 128),
+    (0x04, 0x0F): _Kind("NTAG213", 144),
+    (0x04, 0x11): _Kind("NTAG215", 504),
+    (0x04, 0x13): _Kind("NTAG216", 888),
+}
+"""By product type and storage size, bytes 2 and 6 of GET_VERSION (NXP data sheets, section "GET_VERSION")."""
+
+
+class Type2Tag:
+    """A Type 2 tag over a link."""
+
+    def __init__(self, link: Type2Link) -> None:
+        self.link = link
+        self.pen = Pen(link.write)
+
+    def open(self, options: TagOptions) -> OpenedTag:
+        """Read the CC and what comes with it, and tell what may go where. See `Tag.open`."""
+        head = self.link.read(CC_PAGE)
+        cc = head[:4]
+        known = {page: head[4 * (page - CC_PAGE) :][:4] for page in range(USER_PAGE, USER_PAGE + 3)}
+        if options.layout == "ndef":
+            return self._open_ndef(options, cc, known)
+        return self._open_field(options, cc, known)
+
+    def _open_ndef(self, options: TagOptions, cc: bytes, known: dict[int, bytes]) -> OpenedTag:
+        layout = content_layout(options, 4 * USER_PAGE)
+        if not any(cc):
+            kind = self._ask_kind()
+            area = self._area(USER_PAGE, kind.user_bytes, known)
+            if not options.format_blank:
+                return OpenedTag(kind.name, area, layout, obstacle=_never_formatted())
+            new_cc = bytes([CC_MAGIC, 0x10, kind.user_bytes // 8, NDEF_READ_WRITE])
+            return OpenedTag(kind.name, area, layout, prepare=lambda _: self._write_cc(new_cc))
+        medium = _name_by_cc(cc)
+        access = cc[3]
+        if cc[0] != CC_MAGIC or cc[1] >> 4 != 1 or access >> 4:
+            return OpenedTag(medium, None, layout, obstacle=_not_ndef())
+        area = self._area(USER_PAGE, cc[2] * 8, known)
+        return OpenedTag(medium, area, layout, obstacle=None if access == NDEF_READ_WRITE else _read_only())
+
+    def _open_field(self, options: TagOptions, cc: bytes, known: dict[int, bytes]) -> OpenedTag:
+        layout = content_layout(options, None)
+        kind = _Kind(_name_by_cc(cc), cc[2] * 8) if cc[0] == CC_MAGIC else self._ask_kind()
+        first = first_unit(options)
+        room = kind.user_bytes - 4 * (first - USER_PAGE)
+        try:
+            check_room(4, room)
+        except IncompatibleCardFormat as error:
+            return OpenedTag(kind.name, None, layout, obstacle=error)
+        return OpenedTag(kind.name, self._area(first, room, known), layout)
+
+    def _area(self, first: int, size: int, known: dict[int, bytes]) -> PageArea:
+        shifted = {page - first: data for page, data in known.items()}
+        return PageArea(self.link, self.pen, first, size // 4, shifted)
+
+    def _ask_kind(self) -> _Kind:
+        version = self.link.version()
+        if version is not None and len(version) == 8:
+            found = _BY_VERSION.get((version[2], version[6]))
+            if found is not None:
+                return found
+        return _Kind(f"Ultralight ({SMALLEST_USER_BYTES} bytes)", SMALLEST_USER_BYTES)
+
+    def _write_cc(self, cc: bytes) -> None:
+        self.pen.write(CC_PAGE, cc)
+
+
+def _name_by_cc(cc: bytes) -> str:
+    if cc[0] != CC_MAGIC:
+        return "Type 2 tag"
+    name = _BY_CC_SIZE.get(cc[2], "Type 2 tag")
+    return name if name.startswith("NTAG") else f"{name} ({cc[2] * 8} bytes)"
+
+
+def _never_formatted() -> IncompatibleCardFormat:
+    return IncompatibleCardFormat(
+        "The card was never formatted for NDEF.",
+        next_step="Take a card that is sold as NDEF-formatted, or set format_blank = true in the encoder's options.",
+    )
+
+
+def _not_ndef() -> IncompatibleCardFormat:
+    return IncompatibleCardFormat("The card's one-time programmable page says that it isn't an open NDEF card.")
+
+
+def _read_only() -> IncompatibleCardFormat:
+    return IncompatibleCardFormat("The card is marked as read-only.")
