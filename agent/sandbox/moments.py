@@ -27,6 +27,11 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f").rjust(26, "0") + "Z"
 
 
+def is_after(moment: str | None, earlier: str | None) -> bool:
+    """Whether `moment` comes after `earlier`; yes where either end is open. Both are texts that `parse` takes."""
+    return moment is None or earlier is None or parse(moment) > parse(earlier)
+
+
 def now() -> str:
     """This moment as text."""
     return stamp(datetime.now(UTC))

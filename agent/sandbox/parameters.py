@@ -1,82 +1,25 @@
-"""The parameters of every operation. An unknown one is refused, as Seam's strict mode does.
-
-Query strings and JSON bodies meet the same models: the first in pydantic's string mode, the second in strict mode.
-"""
+"""The parameters of every operation. An unknown one is refused, as Seam's strict mode does."""
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
-from typing import Annotated, Any, Literal, Self
-from uuid import UUID
+from typing import Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from agent.sandbox.moments import parse
-
-MAX_LIMIT = 1000
-"""The most that one page may hold."""
-
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-
-
-def _uuid(text: str) -> str:
-    if not _UUID.fullmatch(text):
-        raise ValueError("must be a UUID")
-    return str(UUID(text))
-
-
-def _moment(text: str) -> str:
-    parse(text)
-    return text
-
-
-def _whole(number: float) -> float:
-    if not number.is_integer():
-        raise ValueError("must be a whole number")
-    return number
-
-
-def _list(value: Any) -> Any:
-    """A query string has no lists: one item comes bare, and none as an empty text."""
-    if isinstance(value, str):
-        return [value] if value else []
-    return value
-
-
-def _null(value: Any) -> Any:
-    """A query string has no null: the SDK sends an empty text for it."""
-    return None if value == "" else value
-
-
-Id = Annotated[str, AfterValidator(_uuid)]
-Ids = Annotated[list[Id], BeforeValidator(_list)]
-Texts = Annotated[list[str], BeforeValidator(_list)]
-Moment = Annotated[str, AfterValidator(_moment)]
-"""RFC 3339 text with a zone, kept as it was sent."""
-Moments = Annotated[list[Moment], BeforeValidator(_list)]
-Limit = Annotated[float, Field(ge=1, le=MAX_LIMIT), AfterValidator(_whole)]
-Cursor = Annotated[str | None, BeforeValidator(_null)]
-Text = Annotated[str, StringConstraints(min_length=1)]
-CardNumber = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
-Code = Annotated[str, StringConstraints(pattern=r"^[0-9]+$")]
-Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
-
-ExternalType = Literal[
-    "pti_card",
-    "brivo_credential",
-    "hid_credential",
-    "visionline_card",
-    "salto_ks_credential",
-    "assa_abloy_vostio_key",
-    "salto_space_key",
-    "latch_access",
-    "dormakaba_ambiance_credential",
-    "hotek_card",
-    "salto_ks_tag",
-    "avigilon_alta_credential",
-    "kisi_credential",
-]
+from agent.sandbox.fields import (
+    CardNumber,
+    Code,
+    Cursor,
+    Email,
+    ExternalType,
+    Id,
+    Ids,
+    Limit,
+    Moment,
+    Moments,
+    Text,
+    Texts,
+)
 
 
 class Parameters(BaseModel):
@@ -313,11 +256,3 @@ class ReportIssued(Parameters):
     issued_at: Moment
     acs_encoder_id: Id | None = None
     replaces_card_number: CardNumber | None = None
-
-
-def later(earlier: str | None, moment: str | None) -> bool:
-    """Whether `moment` comes after `earlier`; an open end doesn't count."""
-    if earlier is None or moment is None:
-        return True
-    start: datetime = parse(earlier)
-    return parse(moment) > start
