@@ -1,0 +1,1 @@
+"""PC/SC readers: MIFARE and NTAG cards as storage cards, through pcscd."""

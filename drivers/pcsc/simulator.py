@@ -1,0 +1,177 @@
+"""A PC/SC storage card without hardware: the APDUs that a reader answers for a MIFARE card, over a card's memory.
+
+`drivers.pcsc.vpcd` puts such a card into a virtual reader of the real pcscd, so that anyone can try the driver.
+Written from PC/SC part 3 and the ACR122U API v2.04 on its own: it shares no code with `codec`, which it tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeGuard
+
+from drivers.tags.link import ClassicLink, Refused, Type2Link
+
+Memory = Type2Link | ClassicLink
+"""A card's memory, as drivers.virtual.cards has them."""
+
+
+def is_classic(memory: Memory) -> TypeGuard[ClassicLink]:
+    """Whether this is a MIFARE Classic, which alone wants a log-in."""
+    return hasattr(memory, "authenticate")
+
+
+class PulledAway(Exception):
+    """Raised by a fault hook: the card leaves the field in mid-APDU, with the command carried out or not."""
+
+    def __init__(self, *, carried_out: bool = False) -> None:
+        super().__init__("the card was taken away")
+        self.carried_out = carried_out
+
+
+class FaultHook(Protocol):
+    """Asked before each APDU is carried out: an answer to give instead, or None for the card's own."""
+
+    def __call__(self, index: int, apdu: bytes) -> bytes | None:
+        """`index` counts this card's APDUs from 0. May raise PulledAway."""
+        ...
+
+
+def _no_fault(index: int, apdu: bytes) -> bytes | None:
+    return None
+
+
+OK = b"\x90\x00"
+NO_INFORMATION = b"\x63\x00"
+MEMORY_FAILURE = b"\x65\x81"
+WRONG_LENGTH = b"\x67\x00"
+SECURITY = b"\x69\x82"
+AUTHENTICATION_FAILED = b"\x69\x83"
+NOT_SUPPORTED = b"\x6a\x81"
+NO_SUCH_BLOCK = b"\x6a\x82"
+
+ATRS = {
+    "type2": bytes.fromhex("3B8F8001804F0CA0000003060300030000000068"),
+    "classic": bytes.fromhex("3B8F8001804F0CA000000306030001000000006A"),
+    "classic4k": bytes.fromhex("3B8F8001804F0CA0000003060300020000000069"),
+    "desfire": bytes.fromhex("3B8180018080"),
+}
+"""ATRs as readers make them up (PC/SC part 3, 3.1.3.2.3), TCK included."""
+
+
+class SimulatedCard:
+    """One card in a reader's field.
+
+    `memory` holds the bytes; `atr` defaults to that of the memory's kind. With `acr122u` the reader behaves as one:
+    6300 for every trouble, nothing but 6300 after a failed log-in until the card is activated anew, and raw tag
+    commands through its PN532. `fault` is the hook for tests. `apdus` records every exchange.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        *,
+        atr: bytes | None = None,
+        acr122u: bool = False,
+        fault: FaultHook = _no_fault,
+    ) -> None:
+        self.memory = memory
+        self.atr = atr or ATRS["classic" if is_classic(memory) else "type2"]
+        self.fault = fault
+        self.apdus: list[tuple[bytes, bytes]] = []
+        self._acr122u = acr122u
+        self._keys: dict[int, bytes] = {}
+        self._halted = False
+        self._instructions: dict[int, Callable[[bytes], bytes]] = {
+            0xCA: self._get_data,
+            0x82: self._load_key,
+            0x86: self._authenticate,
+            0xB0: self._read,
+            0xD6: self._update,
+            0x00: self._direct_transmit,
+            0x40: self._peripherals,
+            0x52: self._peripherals,
+        }
+
+    def activate(self) -> None:
+        """What power-up or reset does: a halted card answers again, log-ins are forgotten."""
+        self._halted = False
+        activate = getattr(self.memory, "activate", None)
+        if activate is not None:
+            activate()
+
+    def answer(self, apdu: bytes) -> bytes:
+        """The answer to one APDU, status word included.
+
+        Raises:
+            PulledAway: by the fault hook.
+        """
+        try:
+            answer = self.fault(len(self.apdus), apdu) or self._carry_out(apdu)
+        except PulledAway as pulled:
+            self.apdus.append((apdu, self._carry_out(apdu) if pulled.carried_out else b""))
+            raise
+        self.apdus.append((apdu, answer))
+        return answer
+
+    def _carry_out(self, apdu: bytes) -> bytes:
+        if len(apdu) < 5 or apdu[0] != 0xFF or apdu[1] not in self._instructions:
+            return NO_INFORMATION if self._acr122u else NOT_SUPPORTED
+        if self._halted and apdu[1] not in (0x82, 0x40, 0x52):
+            return NO_INFORMATION
+        return self._instructions[apdu[1]](apdu)
+
+    def _trouble(self, status: bytes) -> bytes:
+        return NO_INFORMATION if self._acr122u else status
+
+    def _get_data(self, apdu: bytes) -> bytes:
+        return self.memory.uid() + OK if apdu[2] == 0 else self._trouble(NOT_SUPPORTED)
+
+    def _load_key(self, apdu: bytes) -> bytes:
+        if apdu[4] != 6 or len(apdu) != 11:
+            return self._trouble(WRONG_LENGTH)
+        self._keys[apdu[3]] = apdu[5:]
+        return OK
+
+    def _authenticate(self, apdu: bytes) -> bytes:
+        if len(apdu) != 10 or not is_classic(self.memory):
+            return self._trouble(NOT_SUPPORTED)
+        block, key_type, slot = apdu[7:10]
+        try:
+            self.memory.authenticate(block, self._keys.get(slot, bytes(6)), "A" if key_type == 0x60 else "B")
+        except Refused:
+            self._halted = self._acr122u
+            return self._trouble(AUTHENTICATION_FAILED)
+        return OK
+
+    def _read(self, apdu: bytes) -> bytes:
+        try:
+            data = self.memory.read(int.from_bytes(apdu[2:4]))
+        except Refused:
+            return self._trouble(SECURITY if is_classic(self.memory) else NO_SUCH_BLOCK)
+        return data[: apdu[4] or 16] + OK
+
+    def _update(self, apdu: bytes) -> bytes:
+        data = apdu[5:]
+        if len(data) != apdu[4] or len(data) != (16 if is_classic(self.memory) else 4):
+            return self._trouble(WRONG_LENGTH)
+        try:
+            self.memory.write(int.from_bytes(apdu[2:4]), data)
+        except Refused:
+            return self._trouble(SECURITY if is_classic(self.memory) else MEMORY_FAILURE)
+        return OK
+
+    def _direct_transmit(self, apdu: bytes) -> bytes:
+        if not self._acr122u:
+            return NOT_SUPPORTED
+        version = self._version() if apdu[5:] == b"\xd4\x42\x60" else None
+        if version is None:
+            return b"\xd5\x43\x01" + OK  # PN532 status 01: the tag did not answer in time
+        return b"\xd5\x43\x00" + version + OK
+
+    def _version(self) -> bytes | None:
+        ask = getattr(self.memory, "version", None)
+        answer: bytes | None = ask() if ask is not None else None
+        return answer
+
+    def _peripherals(self, apdu: bytes) -> bytes:
+        return OK if self._acr122u else NOT_SUPPORTED

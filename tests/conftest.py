@@ -1,0 +1,3 @@
+from tests.rig.pcscd import _pcscd_session, pcscd
+
+__all__ = ["_pcscd_session", "pcscd"]
