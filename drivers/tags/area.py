@@ -5,7 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from drivers.tags.link import Type2Link
+from drivers.tags.link import LinkError, Type2Link
+
+
+class Mismatch(LinkError):
+    """Read-back shows other bytes than were written."""
 
 
 class Pen:

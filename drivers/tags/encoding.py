@@ -5,7 +5,7 @@ from __future__ import annotations
 from drivers.content import CardNumber
 from drivers.encoder import CardState, EncodeRequest, EncodeResult, FoundCard, Progress, Stage
 from drivers.errors import EncoderError, EncodingInterrupted, IncompatibleCardFormat, NoCredentialOnEncoder
-from drivers.tags.area import Area
+from drivers.tags.area import Area, Mismatch
 from drivers.tags.content import Reading
 from drivers.tags.link import LinkError, Refused, TagLost
 from drivers.tags.options import TagOptions
@@ -116,7 +116,7 @@ class _Encoding:
             self._progress(Stage.VERIFYING, done, len(plan.target))
             area.load(range(index, index + 1))
             if area.known[index] != data:
-                raise _Mismatch
+                raise Mismatch
         self._progress(Stage.VERIFYING, len(plan.target), len(plan.target))
 
     def _judge(self, error: LinkError) -> EncoderError:
@@ -150,7 +150,7 @@ class _Encoding:
             reading = self._opened.layout.read(area)
         if link.uid() != self._uid:
             return _interrupted("Another card lies on the encoder than the one that was being written.")
-        if unchanged or (reading.state is CardState.BLANK and not isinstance(error, _Mismatch)):
+        if unchanged or (reading.state is CardState.BLANK and not isinstance(error, Mismatch)):
             return _refuses(error)
         return _interrupted("What was read back from the card is not what was written.")
 
@@ -161,10 +161,6 @@ class _Encoding:
 
     def _progress(self, stage: Stage, done: int, total: int) -> None:
         self._request.progress(Progress(stage, done, total))
-
-
-class _Mismatch(LinkError):
-    """Read-back shows other bytes than were written."""
 
 
 def _read(opened: OpenedTag) -> Reading:
