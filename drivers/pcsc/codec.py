@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import reduce
 from operator import xor
+from typing import Literal
 
 from drivers.tags.link import KeyType
 
@@ -118,23 +119,27 @@ BUZZER_ON_POLL_OFF = bytes.fromhex("FF00520000")
 """An ACR122U beeps at every card; this stops it until it is unplugged (ACR122U API v2.04, 6.7)."""
 
 
+Family = Literal["type2", "classic1k", "classic4k"]
+"""How to speak to a card."""
+
+
 @dataclass(frozen=True)
 class Atr:
     """What the ATR that a reader makes up for a contactless card says of it.
 
-    `kind` is the card for people, `family` the way to speak to it: "type2", "classic" or None for all others.
+    `kind` is the card for people, `family` the way to speak to it, None where the driver knows none.
     """
 
     kind: str
-    family: str | None
+    family: Family | None
 
 
 _RID = bytes.fromhex("A000000306")
 _CARD_NAMES = {
-    0x0001: Atr("MIFARE Classic 1K", "classic"),
-    0x0002: Atr("MIFARE Classic 4K", "classic"),
+    0x0001: Atr("MIFARE Classic 1K", "classic1k"),
+    0x0002: Atr("MIFARE Classic 4K", "classic4k"),
     0x0003: Atr("MIFARE Ultralight or NTAG", "type2"),
-    0x0026: Atr("MIFARE Mini", "classic"),
+    0x0026: Atr("MIFARE Mini", None),
     0x003A: Atr("MIFARE Ultralight C", "type2"),
     0xF004: Atr("Topaz or Jewel", None),
     0xF011: Atr("FeliCa 212K", None),

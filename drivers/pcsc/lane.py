@@ -1,6 +1,6 @@
 """A thread for calls that may never return.
 
-PC/SC has no time-outs: a hung reader blocks a transmit, another process's transaction blocks even a connect, both for as
+PC/SC has no time-outs: a hung reader blocks a transmit, another process's transaction even a connect, both for as
 long as they like. So the calls run on a thread of their own and the encoder's thread waits only so long for each.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from drivers.errors import (
@@ -99,6 +100,10 @@ class Session:
         except ValueError:
             raise EncoderCommunicationTimeout("The reader gave an answer that is none.") from None
 
+    def try_exchange(self, apdu: bytes) -> None:
+        """Send a command that may fail: lights and beepers differ too much to rely on."""
+        self._quietly(lambda: self._card.transmit(apdu))
+
     def reactivate(self) -> None:
         """Cut the field for a moment, within the transaction: a card that refused something answers again.
 
@@ -123,12 +128,9 @@ class Session:
     def _call(self, function: Callable[[], T]) -> T:
         return self._lane.call(function, self._timeout_s)
 
-    def _quietly(self, function: Callable[[], None]) -> None:
-        if not self._lane.stuck:
-            try:
-                self._call(function)
-            except NoAnswer:
-                return
+    def _quietly(self, function: Callable[[], object]) -> None:
+        with suppress(NoAnswer, PcscError):
+            self._call(function)
 
     def _held(self) -> HeldElsewhere:
         return held_elsewhere(self._reader)

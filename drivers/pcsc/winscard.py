@@ -81,6 +81,11 @@ class ReaderState:
         return bool(self.flags & PRESENT)
 
     @property
+    def reader_gone(self) -> bool:
+        """Whether the reader went away during the wait."""
+        return bool(self.flags & (scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE | scard.SCARD_STATE_IGNORE))
+
+    @property
     def as_known(self) -> int:
         """What to hand back to the next wait, so that it returns only for news.
 
