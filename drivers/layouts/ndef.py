@@ -17,8 +17,9 @@ from drivers.errors import IncompatibleCardFormat
 NULL, LOCK_CONTROL, MEMORY_CONTROL, NDEF, TERMINATOR = 0x00, 0x01, 0x02, 0x03, 0xFE
 LONG_LENGTH = 0xFF
 """First length byte of the 3-byte form."""
-BLANK_LEAD = bytes(12)
-"""So many NULL bytes at the start, all that one READ shows of a new Type 2 tag, count as an empty memory."""
+BLANK_LEADS = (bytes(12), b"\xff" * 4 + bytes(8))
+"""A memory that starts so, which is all that one READ with the CC shows, counts as empty. The second is how an MF0ICU1
+leaves the factory (data sheet, table "initial memory content")."""
 TORN_LEAD = re.compile(rb"\0{4}(?:.T\x02e|\xd1\x01.T|\xc1\x01\0\0)", re.DOTALL)
 """An empty first page before the rest of what `encode` makes: see `_torn_start`."""
 
@@ -109,10 +110,8 @@ def _torn_start(cursor: _Cursor) -> bool:
     There the first page is written last and reads as NULL until then. The second page begins with what follows the
     first four bytes of `encode`: payload length, type "T", language; or the record's header where the TLV is long.
     """
-    lead = cursor.take(0, min(len(BLANK_LEAD), cursor.size)) or b""
-    if lead == bytes(len(lead)):
-        return True
-    return TORN_LEAD.match(lead) is not None
+    lead = cursor.take(0, 12) or b""
+    return lead in BLANK_LEADS or TORN_LEAD.match(lead) is not None
 
 
 def _walk(cursor: _Cursor, base: int | None) -> Reading:

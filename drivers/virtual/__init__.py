@@ -1,0 +1,1 @@
+"""An encoder and cards that exist in memory only."""
