@@ -66,6 +66,9 @@ class Type2Tag:
             area = self._area(USER_PAGE, kind.user_bytes, known)
             if not options.format_blank:
                 return OpenedTag(kind.name, area, layout, obstacle=_never_formatted())
+            area.load(range(area.count))
+            if any(any(data) for index, data in area.known.items() if index > 0):
+                return OpenedTag(kind.name, None, layout, obstacle=_holds_data())
             new_cc = bytes([CC_MAGIC, 0x10, kind.user_bytes // 8, NDEF_READ_WRITE])
             return OpenedTag(kind.name, area, layout, prepare=lambda _: self._write_cc(new_cc))
         medium = _name_by_cc(cc)
@@ -114,6 +117,10 @@ def _never_formatted() -> IncompatibleCardFormat:
         "The card was never formatted for NDEF.",
         next_step="Take a card that is sold as NDEF-formatted, or set format_blank = true in the encoder's options.",
     )
+
+
+def _holds_data() -> IncompatibleCardFormat:
+    return IncompatibleCardFormat("The card is not formatted for NDEF, yet it holds data.")
 
 
 def _not_ndef() -> IncompatibleCardFormat:
