@@ -56,7 +56,7 @@ async def _parameters(model: type[Parameters], request: Request) -> Parameters:
     """The parameters, from the query of GET and DELETE, else from the JSON body; no body at all is an empty one."""
     try:
         if request.method in ("GET", "HEAD", "DELETE"):
-            return model.model_validate_strings(_query(request.query_params))
+            return model.model_validate(_query(request.query_params))
         return model.model_validate_json(await request.body() or b"{}", strict=True)
     except ValidationError as refusal:
         raise refused_parameters(refusal) from None

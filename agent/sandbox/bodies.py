@@ -16,7 +16,7 @@ WARNINGS = {
     "schedule_externally_modified": "The schedule of this credential was modified outside Seam.",
 }
 
-EXTERNAL_TYPES = {
+_EXTERNAL_TYPES = {
     "visionline_system": ("visionline_card", "Visionline card"),
     "hid_credential_manager_organization": ("hid_credential", "HID credential"),
     "salto_ks_site": ("salto_ks_tag", "Salto KS tag"),
@@ -30,16 +30,21 @@ EXTERNAL_TYPES = {
     "avigilon_alta_org": ("avigilon_alta_credential", "Avigilon Alta credential"),
     "kisi_organization": ("kisi_credential", "Kisi credential"),
 }
-"""A credential's external type and its name for people, by that of its system."""
+"""A card's external type and its name for people, by that of its system."""
 
 DISPLAY_NAMES = {"card": "Card", "code": "PIN code", "mobile_key": "Mobile key", "cloud_key": "Cloud key"}
 
-_TYPE_NAMES = dict(EXTERNAL_TYPES.values()) | {"salto_ks_credential": "Salto KS credential"}
+_TYPE_NAMES = dict(_EXTERNAL_TYPES.values()) | {"salto_ks_credential": "Salto KS credential"}
 
 
 def external_type_display_name(external_type: str) -> str:
     """What people call credentials of this external type."""
     return _TYPE_NAMES[external_type]
+
+
+def _external_type(system: Body, access_method: str) -> str | None:
+    card, _ = _EXTERNAL_TYPES.get(system["external_type"], (None, None))
+    return "salto_ks_credential" if card == "salto_ks_tag" and access_method != "card" else card
 
 
 def credential_body(credential_id: str, system: Body, access_method: str, created_at: str) -> Body:
@@ -59,8 +64,9 @@ def credential_body(credential_id: str, system: Body, access_method: str, create
         "errors": [],
         "warnings": [],
     }
-    if (external := EXTERNAL_TYPES.get(system["external_type"])) is not None:
-        body["external_type"], body["external_type_display_name"] = external
+    if (external_type := _external_type(system, access_method)) is not None:
+        body["external_type"] = external_type
+        body["external_type_display_name"] = external_type_display_name(external_type)
     if access_method == "card":
         body |= {"card_number": None, "is_issued": False, "issued_at": None}
         add_warning(body, "waiting_to_be_issued", created_at)

@@ -1,6 +1,7 @@
 """The types that parameters are made of: ids, moments, lists as a query string has them.
 
-Query strings and JSON bodies meet the same models: the first in pydantic's string mode, the second in strict mode.
+Query strings and JSON bodies meet the same models: the first in pydantic's lax mode, which reads texts, the second in
+strict mode.
 """
 
 from __future__ import annotations

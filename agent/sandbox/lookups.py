@@ -46,7 +46,7 @@ def _get(path: str, kind: Kind, parameters: type[P]) -> Operation[P]:
 
 def _page(call: Call, kind: Kind, query: Query, asked: Paged) -> str:
     page = call.store.page(kind, query, read_cursor(kind, asked.page_cursor), int(asked.limit))
-    return paged(kind, page, call.url, asked.model_dump(exclude_unset=True))
+    return paged(kind, page, call.url, asked.model_dump(exclude_unset=True) | {"limit": int(asked.limit)})
 
 
 def _before(moment: str | None) -> str | None:

@@ -1,0 +1,51 @@
+"""The sandbox credential service on a loopback port, served by uvicorn from a thread of the test's process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import uvicorn
+
+from agent.sandbox.app import create_app
+from agent.sandbox.hotel import DEFAULT_CARDS, fill_hotel
+from agent.sandbox.store import Store
+from tests.rig.openapi import check_response
+
+KEY = "seam_sandbox_key"
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A running service: where it is, the key that opens it, and its state."""
+
+    url: str
+    key: str
+    store: Store
+
+    def client(self) -> httpx.Client:
+        """A client that checks every answer against Seam's document."""
+        headers = {"authorization": f"Bearer {self.key}"}
+        return httpx.Client(base_url=self.url, headers=headers, event_hooks={"response": [check_response]})
+
+
+@contextmanager
+def running_sandbox(path: Path | None = None, cards: int = DEFAULT_CARDS) -> Iterator[Sandbox]:
+    """The service with the sample hotel, its state in memory or in the database at `path`."""
+    store = Store(path)
+    fill_hotel(store, cards)
+    server = uvicorn.Server(uvicorn.Config(create_app(store, KEY), lifespan="off", log_level="warning"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],), name="sandbox")
+        thread.start()
+        try:
+            yield Sandbox(f"http://127.0.0.1:{listener.getsockname()[1]}", KEY, store)
+        finally:
+            server.should_exit = True
+            thread.join()
+            store.close()
