@@ -45,17 +45,18 @@ def needs_a_card(credential: Credential) -> bool:
     return credential.is_issued is None and WAITING_TO_BE_ISSUED in credential.warning_codes
 
 
-def decide(credential: Credential, now: datetime) -> Decision:
-    """The decision for one credential at one time (CONTRACT section 4).
+def decide(credential: Credential, now: datetime, *, asked: bool = False) -> Decision:
+    """The decision for one credential at one time.
 
-    What depends on other credentials (joins) or on the encoders at hand is not decided here.
+    `asked` says that a person wants it encoded although the service doesn't wait for it. What depends on other
+    credentials (joins) or on the encoders at hand is not decided here.
     """
     warnings = credential.warning_codes
     if credential.access_method != "card":
         return Decision(Action.NOTHING, "not_a_card", f"It is a {credential.access_method}, not a card.")
     if credential.is_managed is False:
         return Decision(Action.NOTHING, "unmanaged", "It is not managed through the service.")
-    if not needs_a_card(credential):
+    if not asked and not needs_a_card(credential):
         return Decision(Action.NOTHING, "not_waiting", "It is issued, or not waiting to be.")
     if BEING_DELETED in warnings:
         return Decision(Action.SKIP, "being_deleted", "It is being deleted.")
@@ -70,6 +71,8 @@ def decide(credential: Credential, now: datetime) -> Decision:
         return Decision(Action.HOLD, "visionline_invalid", "Visionline says that it is not valid.")
     if credential.is_latest_desired_state_synced_with_provider is False:
         return Decision(Action.WAIT, "not_synced", "Its latest state has not reached the provider yet.")
+    if asked and not needs_a_card(credential):
+        return Decision(Action.ENCODE, "asked_for", "A person asked for it to be encoded again.")
     if NEEDS_TO_BE_REISSUED in warnings:
         return Decision(Action.ENCODE, NEEDS_TO_BE_REISSUED, "Its access has changed: its card is to be encoded again.")
     return Decision(Action.ENCODE, WAITING_TO_BE_ISSUED, "It is waiting to be issued.")

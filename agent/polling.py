@@ -160,7 +160,7 @@ class Polling:
                 continue
             if acs_credential_id not in known and is_settled(item):
                 continue
-            text = json.dumps(item, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            text = _text(item)
             digest = digest_of(item, text)
             if self._known_before and known.get(acs_credential_id) == digest:
                 continue
@@ -173,8 +173,19 @@ class Polling:
             log.warning("credentials without a readable id", count=unreadable)
         return unreadable
 
-    def intake(self, acs_credential_id: str, item: object, text: str, digest: bytes) -> Intake:
-        """What the journal is to hold of one listed credential, with the decision on it."""
+    def refresh(self, acs_credential_id: str, item: object, *, asked: bool = False, by_hand: bool = False) -> Intake:
+        """Bring one credential, as the service has it now, into the journal.
+
+        `asked`: a person wants it encoded although the service doesn't wait for it. `by_hand`: a person wants it, so that
+        what a person cancelled before is begun again.
+        """
+        text = _text(item)
+        intake = self.intake(acs_credential_id, item, text, digest_of(item, text), asked=asked)
+        self._journal.take_in([intake], seen_at=clock.now_text(), asked_for=by_hand)
+        return intake
+
+    def intake(self, acs_credential_id: str, item: object, text: str, digest: bytes, *, asked: bool = False) -> Intake:
+        """What the journal is to hold of one credential, with the decision on it."""
         try:
             credential = read(item)
         except MalformedCredential as error:
@@ -193,7 +204,7 @@ class Polling:
                 "",
                 None,
             )
-        decision = self._decide(credential)
+        decision = self._decide(credential, asked)
         self._remark(acs_credential_id, decision)
         return Intake(
             acs_credential_id=acs_credential_id,
@@ -208,10 +219,11 @@ class Polling:
             sort_key=credential.created_at or "",
             ends_at=clock.to_text(credential.ends) if credential.ends else None,
             joins=credential.joins,
+            asked=decision.code == "asked_for",
         )
 
-    def _decide(self, credential: Credential) -> Decision:
-        decision = decide(credential, clock.now())
+    def _decide(self, credential: Credential, asked: bool) -> Decision:
+        decision = decide(credential, clock.now(), asked=asked)
         vendor = vendor_of(credential)
         if decision.action is Action.ENCODE and vendor not in self._vendors:
             kind = "plain card numbers" if vendor is None else f"{vendor.capitalize()} card data"
@@ -252,5 +264,9 @@ def digest_of(item: object, text: str) -> bytes:
     """Tells one state of a credential from another; the time of the last sync alone makes no difference."""
     if isinstance(item, dict) and "latest_desired_state_synced_with_provider_at" in item:
         rest = {key: value for key, value in item.items() if key != "latest_desired_state_synced_with_provider_at"}
-        text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        text = _text(rest)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _text(item: object) -> str:
+    return json.dumps(item, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

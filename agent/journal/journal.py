@@ -100,12 +100,22 @@ class Journal(Reading):
             return _job(connection, job.job_id)
 
     def unpick(self, job_id: int, *, back_to_waiting: bool) -> None:
-        """Nobody waits for this job any more: it takes its place in the queue again.
+        """Nobody waits for this job any more: it takes its place in the queue again, or ends if only they wanted it.
 
         `back_to_waiting` where jobs are only written when somebody picks them.
         """
         with self._database.transaction() as connection:
             job = _job(connection, job_id)
+            if job.asked and job.state in (JobState.CLAIMED, JobState.WAITING):
+                _move(
+                    connection,
+                    job,
+                    JobState.CANCELLED,
+                    code="given_up",
+                    reason="Nobody put a fitting card down in time.",
+                )
+                _audit_job(connection, "cancelled", job, code="given_up")
+                return
             if job.state is JobState.CLAIMED and back_to_waiting:
                 _move(connection, job, JobState.WAITING)
             if job.state in (JobState.CLAIMED, JobState.WAITING):
@@ -362,22 +372,27 @@ class Journal(Reading):
                 )
             _audit_job(connection, code, job, idempotency_key=entry.idempotency_key)
 
-    def recover(self) -> tuple[int, int]:
-        """After a start: what was bound had no byte written and is free again; what was writing stays unknown.
-
-        Returns how many of each there were.
+    def recover(self, encoder: str | None = None) -> tuple[int, int]:
+        """After a start (or, for one encoder, after trouble with this file): what was bound had no byte written and is
+        free again; what was writing stays unknown. Returns how many of each there were.
         """
         with self._database.transaction() as connection:
             now = clock.now_text()
             connection.execute(
                 "UPDATE attempts SET ended_at = ?, outcome = CASE outcome WHEN 'writing' THEN 'unknown' ELSE 'left' END "
-                "WHERE outcome IN ('bound', 'writing')",
-                (now,),
+                "WHERE outcome IN ('bound', 'writing') AND encoder = coalesce(?, encoder)",
+                (now, encoder),
             )
             bound = connection.execute(
-                "UPDATE jobs SET state = 'claimed', updated_at = ? WHERE state = 'bound'", (now,)
+                "UPDATE jobs SET state = 'claimed', updated_at = ? WHERE state = 'bound' AND encoder = coalesce(?, encoder)",
+                (now, encoder),
             ).rowcount
-            unknown = [Job.of(row) for row in connection.execute("SELECT * FROM jobs WHERE state = 'writing'")]
+            unknown = [
+                Job.of(row)
+                for row in connection.execute(
+                    "SELECT * FROM jobs WHERE state = 'writing' AND encoder = coalesce(?, encoder)", (encoder,)
+                )
+            ]
             for job in unknown:
                 _note(connection, job, "encoding_interrupted", PUT_IT_BACK)
             return bound, len(unknown)
@@ -399,7 +414,8 @@ def _take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked
             return
         job_id = connection.execute(
             "INSERT INTO jobs (acs_credential_id, state, ready, code, reason, credential, digest, reissue, vendor, sort_key, "
-            "ends_at, held_by, held_from, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "ends_at, asked, held_by, held_from, created_at, updated_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 intake.acs_credential_id,
                 intake.state,
@@ -412,6 +428,7 @@ def _take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked
                 intake.vendor,
                 intake.sort_key,
                 intake.ends_at,
+                intake.asked,
                 *(("agent", "waiting") if intake.state is JobState.HELD else (None, None)),
                 now,
                 now,
@@ -453,6 +470,8 @@ def _is_news(connection: sqlite3.Connection, intake: Intake, seen_at: str) -> bo
 
 def _follow(connection: sqlite3.Connection, job: Job, intake: Intake) -> None:
     """Bring a job that nobody is writing into line with a new decision."""
+    if job.asked and intake.code == "not_waiting":
+        return  # of course: that is why a person had to ask
     by_person = job.state is JobState.HELD and (job.held_by != "agent" or job.held_from == JobState.WRITING)
     if by_person and intake.state is not JobState.CANCELLED:
         return  # only a person lets it go

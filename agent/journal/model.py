@@ -89,6 +89,8 @@ class Intake:
     sort_key: str
     ends_at: str | None
     joins: tuple[str, ...] = ()
+    asked: bool = False
+    """A person wants it encoded although the service doesn't wait for it."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ class Job:
     ends_at: str | None
     priority: int
     picked: bool
+    asked: bool
     wanted_encoder: str | None
     encoder: str | None
     card_uid: str | None
@@ -136,6 +139,7 @@ class Job:
             ends_at=row["ends_at"],
             priority=row["priority"],
             picked=bool(row["picked"]),
+            asked=bool(row["asked"]),
             wanted_encoder=row["wanted_encoder"],
             encoder=row["encoder"],
             card_uid=row["card_uid"],

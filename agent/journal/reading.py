@@ -121,6 +121,15 @@ class Reading:
         row = self._database.row("SELECT * FROM cards WHERE uid = ?", uid)
         return _card(row) if row else None
 
+    def number_is_uid(self, acs_credential_id: str, card_number: str | None) -> bool:
+        """Whether this number of the credential is the UID of a card that was written for it."""
+        row = self._database.row(
+            "SELECT 1 FROM cards WHERE acs_credential_id = ? AND number_is_uid = 1 AND card_number = ?",
+            acs_credential_id,
+            card_number,
+        )
+        return card_number is None or row is not None
+
     def cards_of(self, acs_credential_id: str) -> list[Card]:
         """The cards that hold this credential, or may."""
         rows = self._database.rows(
@@ -132,6 +141,14 @@ class Reading:
         """The job's newest attempt, for people and for the doctor."""
         row = self._database.row("SELECT * FROM attempts WHERE job_id = ? ORDER BY attempt_id DESC LIMIT 1", job_id)
         return dict(row) if row else None
+
+    def last_verified_uid(self, encoder: str) -> str | None:
+        """The card that this encoder wrote last."""
+        row = self._database.row(
+            "SELECT card_uid FROM attempts WHERE encoder = ? AND outcome = 'verified' ORDER BY attempt_id DESC LIMIT 1",
+            encoder,
+        )
+        return row["card_uid"] if row else None
 
     def due_report(self, now: str) -> OutboxEntry | None:
         """The report that has been due for longest."""

@@ -40,6 +40,7 @@ CREATE TABLE jobs (
     ends_at           TEXT,
     priority          INTEGER NOT NULL DEFAULT 0,
     picked            INTEGER NOT NULL DEFAULT 0,
+    asked             INTEGER NOT NULL DEFAULT 0, -- a person wants it though the service doesn't wait for it
     wanted_encoder    TEXT,
     encoder           TEXT,
     card_uid          TEXT,

@@ -1,0 +1,163 @@
+"""Starts the agent's parts and watches them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from agent import notify
+from agent.claims import LocalClaims
+from agent.config import Config
+from agent.desk.server import DeskServer
+from agent.events import Events
+from agent.issuing import Issuing
+from agent.journal import Journal, JournalError
+from agent.operations import Operations
+from agent.polling import Polling
+from agent.reporting import Reporting
+from agent.service import Service
+from agent.station import Station
+from drivers import registry
+
+log = structlog.get_logger(__name__)
+
+_STUCK_S = 120.0
+_PAUSE_AFTER_A_FAULT_S = 1.0
+
+
+class Agent:
+    """The whole agent, in one event loop."""
+
+    def __init__(self, config: Config) -> None:
+        """Open the journal and build the parts; nothing runs yet.
+
+        Raises:
+            ConfigError: there is no API key.
+            JournalError: the journal can't be opened.
+        """
+        self.service = Service(config.service)
+        self.journal = Journal(config.journal.path)
+        self.events = Events()
+        self.stations = [
+            Station(
+                encoder,
+                (driver := registry.load(encoder.driver))(
+                    encoder.name, driver.options_model.model_validate(encoder.options)
+                ),
+                self.journal,
+                self.events,
+                encoders=len(config.encoder),
+            )
+            for encoder in config.encoder
+        ]
+        auto = any(encoder.mode == "auto" for encoder in config.encoder)
+        self.polling = Polling(
+            self.service,
+            self.journal,
+            self.events,
+            interval=config.service.poll_interval_s,
+            writable_vendors={vendor for station in self.stations for vendor in station.vendors},
+            claims=LocalClaims(self.journal) if auto else None,
+        )
+        self.reporting = Reporting(self.service, self.journal, self.events)
+        for station in self.stations:
+            station.on_written = self.reporting.report_soon
+            station.issuing = Issuing(
+                station.encoder,
+                self.journal,
+                self.service,
+                overwrite=station.config.overwrite,
+                refresh=self.polling.refresh,
+                on_progress=station.note_progress,
+            )
+        self.operations = Operations(
+            desk=config.claims.desk,
+            journal=self.journal,
+            service=self.service,
+            polling=self.polling,
+            reporting=self.reporting,
+            stations=self.stations,
+            events=self.events,
+        )
+        self.desk = DeskServer(config.desk, self.operations, token_path=config.journal.path.with_name("desk-token"))
+        self._stop = asyncio.Event()
+        self._ending: set[str] = set()
+
+    def stop(self) -> None:
+        """Finish the cards that are being written, and end `run`."""
+        self._stop.set()
+
+    async def run(self, *, started: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Run until `stop`, SIGTERM or SIGINT. `started` is awaited once everything is up.
+
+        Raises:
+            OSError: the desk's port or socket is taken.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        free, unknown = self.journal.recover()
+        if free or unknown:
+            log.warning("recovered", not_written=free, to_be_read_again=unknown)
+        await self.desk.start()
+        stations = [self._keep(f"encoder {station.name}", station.run) for station in self.stations]
+        others = [self._keep("polling", self.polling.run), self._keep("reporting", self.reporting.run)]
+        watchdog = loop.create_task(self._watchdog([*stations, *others]))
+        log.info("running", encoders=len(stations), desk=self.desk.url)
+        notify.notify("READY=1", f"STATUS={len(stations)} encoders, desk page at {self.desk.url}")
+        try:
+            if started is not None:
+                await started()
+            await self._stop.wait()
+        finally:
+            notify.notify("STOPPING=1")
+            for station in self.stations:
+                station.stop()
+            await asyncio.gather(*stations, return_exceptions=True)
+            for task in (*others, watchdog):
+                task.cancel()
+            await asyncio.gather(*others, watchdog, return_exceptions=True)
+            await self.desk.stop()
+            await self.service.aclose()
+            self.journal.close()
+            log.info("stopped")
+
+    def _keep(self, name: str, part: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        """Run a part; a fault in it is logged, and it starts again: one part's trouble never ends the others."""
+
+        async def keep() -> None:
+            while not self._stop.is_set():
+                try:
+                    await part()
+                except JournalError as error:
+                    log.error("journal", part=name, error=str(error))
+                except Exception:
+                    log.exception("fault", part=name)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), _PAUSE_AFTER_A_FAULT_S)
+
+        return asyncio.get_running_loop().create_task(keep(), name=name)
+
+    async def _watchdog(self, parts: list[asyncio.Task[None]]) -> None:
+        """Tell systemd that the agent makes progress here; the service's or the network's absence is no reason not to."""
+        interval = notify.watchdog_interval_s()
+        while interval is not None:
+            if self.is_healthy() and not any(part.done() for part in parts):
+                notify.notify("WATCHDOG=1")
+            await asyncio.sleep(interval)
+
+    def is_healthy(self) -> bool:
+        """Whether every encoder's driver gives signs of life and the journal answers."""
+        stuck = [station.name for station in self.stations if station.stuck_for() > _STUCK_S]
+        if stuck:
+            log.error("a driver hangs", encoders=stuck)
+        try:
+            self.journal.next_report_at()
+        except JournalError:
+            return False
+        return not stuck

@@ -1,0 +1,325 @@
+"""One job, from claim to verified.
+
+The driver works in the encoder's own thread; `bind` is where it asks whether this card may be written. Everything that
+has to survive is in the journal before that returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+from agent import clock
+from agent.card_policy import Knowledge, needs_the_service, other_card, refusal
+from agent.config import Overwrite
+from agent.content import content_for
+from agent.credential import Credential, MalformedCredential, read
+from agent.eligibility import Action, Decision, decide
+from agent.journal import Card, CardStanding, Job, JobState, Journal, JournalError, OutboxEntry
+from agent.journal.journal import PUT_IT_BACK
+from agent.service import Gone, Refused, Service, ServiceError
+from drivers.content import CardNumber, Content
+from drivers.encoder import Encoder, EncodeRequest, EncodeResult, FoundCard, Progress
+from drivers.errors import (
+    BridgeDisconnected,
+    CredentialDeleted,
+    EncoderError,
+    EncodingInterrupted,
+    IncompatibleCardFormat,
+    UncategorizedError,
+)
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class NotEncodable(EncoderError):
+    """The credential, not the card, is why nothing was written: the decision has changed since the job was claimed."""
+
+    type = "credential_cannot_be_reissued"
+    exit_code = 12
+    default_next_step = "Nothing has to be done at the encoder: the queue shows what it waits for."
+
+
+class WrongCard(EncodingInterrupted):
+    """Another card came than the one whose writing was interrupted: trying again with it makes no difference."""
+
+    retry_on_same_card = False
+
+
+class _ContentChanged(EncoderError):
+    """The service changed what is to be written after the driver was asked to write it."""
+
+
+Answer = Credential | ServiceError | MalformedCredential
+InThread = Callable[..., Coroutine[Any, Any, Any]]
+
+
+class Issuing:
+    """Encodes jobs on one encoder."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        journal: Journal,
+        service: Service,
+        *,
+        overwrite: Overwrite,
+        refresh: Callable[[str, object], None],
+        on_progress: Callable[[Job, Progress], None],
+    ) -> None:
+        """`refresh` brings a credential as the service has it now into the journal; `on_progress` is called on the loop."""
+        self.encoder = encoder
+        self.journal = journal
+        self.service = service
+        self.overwrite = overwrite
+        self._refresh = refresh
+        self._on_progress = on_progress
+
+    async def encode(self, job: Job, in_thread: InThread, *, still_there: str | None) -> OutboxEntry:
+        """Write the job's credential on the card that lies on the encoder. Returns the report to be sent.
+
+        `in_thread` runs a function in the encoder's thread. `still_there` is the UID of the card that was written last
+        where nobody saw it leave: that card isn't written again.
+
+        Raises:
+            NotEncodable, CredentialDeleted: because of the credential; the job has moved accordingly.
+            EncoderError: because of the card or the encoder; the job is still there, `writing` if the card's state is
+                unknown.
+        """
+        for _ in range(3):
+            try:
+                return await self._encode_once(job, in_thread, still_there)
+            except _ContentChanged:
+                job = self.journal.job(job.job_id)
+        raise UncategorizedError("The service keeps changing this credential.", next_step="Try again in a minute.")
+
+    async def _encode_once(self, job: Job, in_thread: InThread, still_there: str | None) -> OutboxEntry:
+        loop = asyncio.get_running_loop()
+        content = self._content(job)
+        fresh = loop.create_task(self._fetch(job))
+        encoding = _Encoding(self, job, content, loop, fresh, still_there)
+
+        def progress(step: Progress) -> None:
+            loop.call_soon_threadsafe(self._on_progress, job, step)
+
+        def work() -> OutboxEntry:
+            try:
+                return encoding.verified(self.encoder.encode(EncodeRequest(content, encoding.bind, progress)))
+            except (EncoderError, JournalError):
+                raise
+            except Exception as error:  # a driver's bug must not cost a job: what the card holds is unknown
+                log.exception("driver failed", encoder=self.encoder.name)
+                kind = UncategorizedError if encoding.attempt is None else EncodingInterrupted
+                raise kind(f"The driver failed ({type(error).__name__}).") from error
+
+        try:
+            entry: OutboxEntry = await in_thread(work)
+            return entry
+        except EncoderError as error:
+            self._record_failure(job, encoding.attempt, error)
+            if isinstance(error, (NotEncodable, CredentialDeleted, _ContentChanged)):
+                self._follow_service(job, await fresh)
+            raise
+        finally:
+            fresh.cancel()
+            await asyncio.gather(fresh, return_exceptions=True)
+
+    def _content(self, job: Job) -> Content:
+        try:
+            credential = read(job.credential)
+        except MalformedCredential as error:
+            self.journal.hold(job.job_id, actor="agent", code="malformed", reason=error.problem)
+            raise NotEncodable(f"The service's data on this credential can't be read: {error.problem}.") from error
+        number_is_uid = self.journal.number_is_uid(job.acs_credential_id, credential.card_number)
+        return content_for(credential, number_is_uid=number_is_uid)
+
+    async def _fetch(self, job: Job) -> Answer:
+        try:
+            return await self.service.get(job.acs_credential_id)
+        except (ServiceError, MalformedCredential) as error:
+            return error
+
+    def _record_failure(self, job: Job, attempt: int | None, error: EncoderError) -> None:
+        log.warning("not encoded", job_id=job.job_id, encoder=self.encoder.name, type=error.type, error=error.message)
+        if attempt is None:
+            return
+        if isinstance(error, EncodingInterrupted):
+            self.journal.record_unknown(job, attempt, error_type=error.type, error=str(error))
+        else:
+            self.journal.record_left(job, attempt, error_type=error.type, error=str(error))
+
+    def _follow_service(self, job: Job, answer: Answer) -> None:
+        """Bring the job into line with what the service says now."""
+        state = self.journal.job(job.job_id).state
+        if isinstance(answer, Credential):
+            self._refresh(job.acs_credential_id, answer.as_sent())
+        elif isinstance(answer, Gone):
+            self.journal.void_cards_of(job.acs_credential_id)
+            if state in (JobState.CLAIMED, JobState.WRITING):
+                reason = "It was deleted at the service."
+                self.journal.cancel(job.job_id, actor="agent", code="credential_deleted", reason=reason)
+        elif isinstance(answer, MalformedCredential) and state is JobState.CLAIMED:
+            self.journal.hold(job.job_id, actor="agent", code="malformed", reason=answer.problem)
+        else:
+            self._refresh(job.acs_credential_id, job.credential)
+
+
+class _Encoding:
+    """One try at one card. `bind` and `verified` run in the encoder's thread."""
+
+    def __init__(
+        self,
+        issuing: Issuing,
+        job: Job,
+        content: Content,
+        loop: asyncio.AbstractEventLoop,
+        fresh: asyncio.Task[Answer],
+        still_there: str | None,
+    ) -> None:
+        self._issuing = issuing
+        self._journal = issuing.journal
+        self._job = job
+        self._content = content
+        self._loop = loop
+        self._fresh = fresh
+        self._still_there = still_there
+        self._replaces: str | None = None
+        self.attempt: int | None = None
+        self._uid = ""
+        self._number: str | None = None
+
+    def bind(self, found: FoundCard) -> None:
+        """May this card be written? Returns when the intent is on the disk.
+
+        Raises:
+            EncoderError: it may not.
+        """
+        self._refuse_at_sight(found)
+        text = self._content.on(found.uid) if isinstance(self._content, CardNumber) else self._content.vendor
+        self.attempt = self._journal.bind_card(
+            self._job,
+            encoder=self._issuing.encoder.name,
+            uid=found.uid,
+            medium=found.medium,
+            content_digest=hashlib.sha256(text.encode()).hexdigest(),
+        )
+        self._uid = found.uid
+        self._number = text if isinstance(self._content, CardNumber) else None
+        credential = self._latest_word()
+        self._refuse_card(found, credential)
+        if self._job.replace_card and credential.is_issued:
+            self._replaces = credential.card_number
+        by_uid = isinstance(self._content, CardNumber) and self._content.value is None
+        self._journal.begin_writing(self._job, self.attempt, card_number=self._number, number_is_uid=by_uid)
+
+    def verified(self, result: EncodeResult) -> OutboxEntry:
+        """The driver vouches for the card."""
+        if self.attempt is None or result.uid != self._uid or self._number not in (None, result.card_number):
+            raise EncodingInterrupted("Another card was verified than the one that was to be written.")
+        return self._journal.record_verified(
+            self._job,
+            self.attempt,
+            card_number=result.card_number,
+            number_is_uid=isinstance(self._content, CardNumber) and self._content.value is None,
+            verified_by=result.verified_by,
+            replaces_card_number=self._replaces,
+        )
+
+    def _refuse_at_sight(self, found: FoundCard) -> None:
+        """What needs no look at the service, and must not become the job's card."""
+        job = self._job
+        error: EncoderError | None = None
+        if job.state is JobState.WRITING and job.card_uid != found.uid:
+            error = WrongCard(
+                f"Writing card {job.card_uid} was interrupted, and this is another card.",
+                next_step=f"{PUT_IT_BACK} If it can't come back: `card-encoder reencode {job.acs_credential_id} "
+                "--replace-card --reason TEXT`.",
+                card_uid=job.card_uid,
+            )
+        elif found.uid and found.uid == self._still_there and job.state is not JobState.WRITING:
+            error = IncompatibleCardFormat(
+                "This card was just written.", next_step="Take it away first; put it back if it is to be written again."
+            )
+        if error:
+            name = self._issuing.encoder.name
+            self._journal.record_card_refused(job, encoder=name, uid=found.uid, error_type=error.type, error=str(error))
+            raise error
+
+    def _latest_word(self) -> Credential:
+        """The credential to decide on: the service's, or, where it can't be reached, the one that was claimed."""
+        answer = self._wait(_result(self._fresh))
+        if isinstance(answer, Gone):
+            raise CredentialDeleted("The credential was deleted at the service.")
+        if isinstance(answer, Refused):
+            raise BridgeDisconnected(f"The service won't say how the credential stands. {answer}")
+        if isinstance(answer, MalformedCredential):
+            raise NotEncodable(f"The service's data on this credential can't be read: {answer.problem}.")
+        credential = read(self._job.credential) if isinstance(answer, ServiceError) else answer
+        decision = decide(credential, clock.now(), asked=self._job.asked)
+        if decision.action is not Action.ENCODE and not consented(decision, self._job):
+            raise NotEncodable(decision.reason)
+        number_is_uid = self._journal.number_is_uid(self._job.acs_credential_id, credential.card_number)
+        if content_for(credential, number_is_uid=number_is_uid) != self._content:
+            raise _ContentChanged("The credential was changed at the service.")
+        return credential
+
+    def _refuse_card(self, found: FoundCard, credential: Credential) -> None:
+        own_cards = self._journal.cards_of(self._job.acs_credential_id)
+        wrong: EncoderError | None = other_card(found, credential, self._job, own_cards)
+        if wrong is None:
+            row = self._journal.card(found.uid)
+            known = Knowledge(row, self._holders(found, row))
+            wrong = refusal(found, self._number, credential, self._job, self._issuing.overwrite, known)
+        if wrong is not None:
+            raise wrong
+
+    def _holders(self, found: FoundCard, row: Card | None) -> tuple[str, ...] | None:
+        if not needs_the_service(found, row, self._job.acs_credential_id):
+            return ()
+        return self._wait(holders(self._issuing.service, found, row, self._job.acs_credential_id))
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """From the encoder's thread: have the loop do it, and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+async def _result(task: asyncio.Task[T]) -> T:
+    return await asyncio.shield(task)
+
+
+async def holders(
+    service: Service, found: FoundCard, row: Card | None, acs_credential_id: str
+) -> tuple[str, ...] | None:
+    """Credentials other than this one that live on the card, as far as its content and the journal name them.
+
+    None where the service can't tell.
+    """
+    candidates: dict[str, Credential] = {}
+    try:
+        if found.card_number:
+            candidates |= {c.acs_credential_id: c for c in await service.with_card_number(found.card_number)}
+        if row is not None and row.standing is not CardStanding.VOID:
+            try:
+                candidates[row.acs_credential_id] = await service.get(row.acs_credential_id)
+            except Gone:
+                candidates.pop(row.acs_credential_id, None)
+    except (ServiceError, MalformedCredential):
+        return None
+    now = clock.now()
+    return tuple(
+        other.acs_credential_id
+        for other in candidates.values()
+        if other.acs_credential_id != acs_credential_id
+        and other.is_issued is not False
+        and (other.ends is None or other.ends > now)
+    )
+
+
+def consented(decision: Decision, job: Job) -> bool:
+    """Whether a person has let the job go on in spite of this very reason to hold it."""
+    return decision.action is Action.HOLD and job.consent == decision.code

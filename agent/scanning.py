@@ -1,0 +1,88 @@
+"""A card that was read, compared with what the service and the journal say about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.credential import NEEDS_TO_BE_REISSUED, Credential, MalformedCredential
+from agent.journal import Card, CardStanding, Journal
+from agent.service import Gone, Service
+from drivers.encoder import CardState, FoundCard
+
+
+async def compare(found: FoundCard, journal: Journal, service: Service) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The result in Seam's shape, and what that has no place for: uid, medium, match and a sentence for the clerk.
+
+    Raises:
+        ServiceError: the service can't be asked.
+    """
+    row = journal.card(found.uid)
+    on_service = await _on_service(found, row, service)
+    problem = _problem(found, row, on_service)
+    warnings = []
+    if found.state is not CardState.BLANK or row is not None:
+        if on_service is None:
+            warnings.append(
+                {"warning_code": "acs_credential_on_seam_not_found", "warning_message": "The service has no such card."}
+            )
+        elif problem:
+            warnings.append({"warning_code": "acs_credential_on_encoder_out_of_sync", "warning_message": problem})
+    on_card = None
+    if found.state is CardState.NUMBER:
+        on_card = {
+            "card_number": found.card_number,
+            "created_at": row.updated_at if row else None,
+            "is_issued": True,
+            "starts_at": on_service.starts_at if on_service else None,
+            "ends_at": row.ends_at if row else None,
+        }
+    result = {
+        "acs_credential_on_encoder": on_card,
+        "acs_credential_on_seam": on_service.as_sent() if on_service else None,
+        "warnings": warnings,
+    }
+    return result, {
+        "card_uid": found.uid,
+        "medium": found.medium,
+        "card_state": str(found.state),
+        "card_number": found.card_number,
+        "match": problem is None,
+        "message": problem or "The card and the service agree.",
+    }
+
+
+async def _on_service(found: FoundCard, row: Card | None, service: Service) -> Credential | None:
+    candidates: list[Credential] = []
+    for number in dict.fromkeys(filter(None, (found.card_number, found.uid))):
+        candidates += await service.with_card_number(number)
+    if not candidates and row is not None:
+        try:
+            candidates = [await service.get(row.acs_credential_id)]
+        except (Gone, MalformedCredential):
+            return None
+    own = [c for c in candidates if row is not None and c.acs_credential_id == row.acs_credential_id]
+    issued = [c for c in candidates if c.is_issued]
+    return next(iter([*own, *issued, *candidates]), None)
+
+
+def _problem(found: FoundCard, row: Card | None, on_service: Credential | None) -> str | None:
+    """What is wrong with the card, or None where card and service agree."""
+    if found.state is CardState.BLANK:
+        if row is None:
+            return "The card is blank."
+        return "The card is blank, though it was written here: it has to be encoded again."
+    if row is not None and row.standing is CardStanding.VOID:
+        return "The card was replaced by another one, or its credential is gone. Take it back."
+    if row is not None and row.standing is CardStanding.UNKNOWN:
+        return "Writing this card was interrupted: it has to be encoded again."
+    if found.state is CardState.FOREIGN:
+        return "The card holds something that can't be read as a card number."
+    if on_service is None:
+        return "The service has no credential with this card's number."
+    if not on_service.is_issued:
+        return "The service has this credential as not issued."
+    if NEEDS_TO_BE_REISSUED in on_service.warning_codes:
+        return "Its access has changed since it was written: it has to be encoded again."
+    if (on_service.card_number or "").casefold() != (found.card_number or "").casefold():
+        return "The service has another number for this credential than the card."
+    return None

@@ -1,0 +1,245 @@
+"""One encoder at work: it waits for a card, chooses the job for it, and waits until the card is taken away.
+
+All calls into the driver are made from the encoder's one thread, all decisions on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import structlog
+
+from agent.config import EncoderConfig
+from agent.events import Events
+from agent.issuing import Issuing, NotEncodable
+from agent.journal import Job, JobState, Journal, JournalError, OutboxEntry
+from drivers.content import CardNumber, VendorOrder
+from drivers.encoder import Encoder, FoundCard, Progress
+from drivers.errors import CredentialDeleted, EncoderError, EncoderNotOnline
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+_TRIES_ON_ONE_CARD = 3
+_PAUSE_OFFLINE = 1.0
+
+
+class Spent(StrEnum):
+    """Why the card on the encoder isn't written by itself any more: it has to be taken away first."""
+
+    WRITTEN = "written"
+    REFUSED = "refused"
+    SCANNED = "scanned"
+
+
+class Station:
+    """One encoder, its thread, and the card on it."""
+
+    def __init__(
+        self, config: EncoderConfig, encoder: Encoder, journal: Journal, events: Events, *, encoders: int
+    ) -> None:
+        """`encoders` is how many this desk has. `issuing` and `on_written` are set before `run`."""
+        self.config = config
+        self.encoder = encoder
+        self.issuing: Issuing
+        self.on_written: Callable[[], None]
+        self.online = False
+        self.trouble: EncoderError | None = None
+        self.card_here = False
+        self.spent: Spent | None = None
+        self.job: Job | None = None
+        self.progress: Progress | None = None
+        self.last_outcome: dict[str, Any] | None = None
+        self._journal = journal
+        self._events = events
+        self._encoders = encoders
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"encoder {config.name}")
+        self._scans: deque[asyncio.Future[FoundCard]] = deque()
+        self._stopping = False
+        self._still_there = journal.last_verified_uid(config.name)
+        self._busy_since: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The encoder's name in the configuration."""
+        return self.config.name
+
+    @property
+    def vendors(self) -> list[str | None]:
+        """Whose content this encoder can write; None stands for card numbers."""
+        contents = self.encoder.capabilities.contents
+        # Which vendors an encoder serves is its driver's name: a Visionline encoder takes Visionline's orders.
+        return [None] * (CardNumber in contents) + [self.config.driver] * (VendorOrder in contents)
+
+    async def run(self) -> None:
+        """Serve until `stop`. An encoder that is away is waited for, however long it takes."""
+        while not self._stopping:
+            try:
+                await self._in_thread(self.encoder.open)
+                self._set_online(None)
+                await self._serve()
+            except EncoderNotOnline as error:
+                self._set_online(error)
+            except JournalError as error:
+                log.error("journal", encoder=self.name, error=str(error))
+                await self._until_the_journal_works()
+            except EncoderError as error:
+                self._set_online(error)
+            await self._in_thread(self.encoder.close)
+            self.card_here = False
+            if not self._stopping and not self.online:
+                await self._in_thread(lambda: self.encoder.wait_for_device(_PAUSE_OFFLINE))
+        self._thread.shutdown(wait=False)
+
+    def stop(self) -> None:
+        """Finish the card that is being written, then end `run`."""
+        self._stopping = True
+        self.encoder.interrupt()
+
+    def wake(self) -> None:
+        """There may be something to do for a card that lies there already."""
+        if self.job is None and self.online and self.card_here:
+            self.encoder.interrupt()
+
+    def scan(self) -> asyncio.Future[FoundCard]:
+        """Read the card that lies there, or the next one that comes. Cancel the future to give up.
+
+        The card isn't written afterwards without a person asking for it: it came to be read.
+        """
+        future: asyncio.Future[FoundCard] = asyncio.get_running_loop().create_future()
+        self._scans.append(future)
+        self.encoder.interrupt()
+        return future
+
+    def stuck_for(self) -> float:
+        """Seconds since the driver last gave a sign of life while it had a card in hand; 0 where it has none."""
+        return time.monotonic() - self._busy_since if self._busy_since is not None else 0.0
+
+    async def _serve(self) -> None:
+        while not self._stopping:
+            while self._scans and self._scans[0].done():
+                self._scans.popleft()
+            if not self.card_here:
+                if await self._in_thread(self.encoder.wait_for_card):
+                    self.card_here, self.spent = True, None
+                    self._changed()
+            elif self._scans:
+                await self._scan(self._scans.popleft())
+            elif (job := self._next_job()) is not None:
+                await self._encode(job)
+            elif await self._in_thread(self.encoder.wait_for_removal):
+                self.card_here, self.spent, self._still_there = False, None, None
+                self._changed()
+
+    def _next_job(self) -> Job | None:
+        if self.spent is Spent.WRITTEN:
+            return None
+        attended = self.config.mode == "attended" or self.spent is not None
+        job = self._journal.next_job(self.name, self.vendors, picked_only=attended, encoders=self._encoders)
+        return None if job is not None and self.spent is not None and not job.picked else job
+
+    async def _scan(self, future: asyncio.Future[FoundCard]) -> None:
+        self._busy_since = time.monotonic()
+        try:
+            found = await self._in_thread(self.encoder.scan)
+        except EncoderError as error:
+            if not future.done():
+                future.set_exception(error)
+            if isinstance(error, EncoderNotOnline):
+                raise
+        else:
+            if not future.done():
+                future.set_result(found)
+        finally:
+            self._busy_since = None
+            self.spent = self.spent or Spent.SCANNED
+
+    async def _encode(self, job: Job) -> None:
+        self.job, self.progress = job, None
+        self._busy_since = time.monotonic()
+        self._changed()
+        try:
+            entry = await self._try(job)
+        except EncoderError as error:
+            self._failed(job, error)
+            if isinstance(error, EncoderNotOnline):
+                raise
+            await self._in_thread(lambda: self.encoder.signal("failed"))
+        else:
+            self.spent = Spent.WRITTEN
+            self._still_there = self._journal.job(job.job_id).card_uid
+            self.on_written()
+            self._outcome(job, None, entry)
+            await self._in_thread(lambda: self.encoder.signal("done"))
+        finally:
+            self.job = self.progress = self._busy_since = None
+            self._changed()
+
+    async def _try(self, job: Job) -> OutboxEntry:
+        for tries_left in reversed(range(_TRIES_ON_ONE_CARD)):
+            try:
+                return await self.issuing.encode(job, self._in_thread, still_there=self._still_there)
+            except EncoderError as error:
+                if not error.retry_on_same_card or not tries_left:
+                    raise
+                job = self._journal.job(job.job_id)
+        raise AssertionError("unreachable")
+
+    def _failed(self, job: Job, error: EncoderError) -> None:
+        by_credential = isinstance(error, NotEncodable | CredentialDeleted)
+        if not by_credential or self._journal.job(job.job_id).state in (JobState.CLAIMED, JobState.WRITING):
+            self.spent = Spent.REFUSED
+        self._outcome(job, error, None)
+
+    def _outcome(self, job: Job, error: EncoderError | None, entry: OutboxEntry | None) -> None:
+        self.last_outcome = {
+            "job_id": job.job_id,
+            "acs_credential_id": job.acs_credential_id,
+            "encoder": self.name,
+            "ok": error is None,
+            "error": error and {"type": error.type, "message": error.message, "next_step": error.next_step},
+            "at": entry.created_at if entry else None,
+        }
+        self._events.publish("outcome", **self.last_outcome)
+
+    def note_progress(self, job: Job, progress: Progress) -> None:
+        """The driver is alive and has come this far."""
+        self._busy_since = time.monotonic()
+        self.progress = progress
+        self._events.publish(
+            "progress",
+            encoder=self.name,
+            job_id=job.job_id,
+            stage=progress.stage,
+            done=progress.done,
+            total=progress.total,
+        )
+
+    def _set_online(self, error: EncoderError | None) -> None:
+        was, self.online, self.trouble = self.online, error is None, error
+        if error is None:
+            log.info("encoder is online", encoder=self.name, device=self.encoder.device)
+        elif was:
+            log.warning("encoder is offline", encoder=self.name, error=error.message)
+        self._changed()
+
+    def _changed(self) -> None:
+        self._events.publish("encoder", encoder=self.name)
+
+    async def _until_the_journal_works(self) -> None:
+        while not self._stopping:
+            await asyncio.sleep(1)
+            try:
+                self._journal.recover(self.name)
+            except JournalError:
+                continue
+            return
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
