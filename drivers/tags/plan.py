@@ -35,17 +35,20 @@ class _Draft:
 
     def __init__(self, old: Units, unit: int) -> None:
         self._units = dict(old)
-        self._unit = unit
+        self._size = unit
         self.steps: list[Step] = []
 
+    def unit(self, index: int) -> bytes:
+        return self._units[index]
+
     def byte(self, offset: int) -> int:
-        return self._units[offset // self._unit][offset % self._unit]
+        return self._units[offset // self._size][offset % self._size]
 
     def set_byte(self, offset: int, value: int) -> None:
         if self.byte(offset) != value:
-            data = bytearray(self._units[offset // self._unit])
-            data[offset % self._unit] = value
-            self.write(offset // self._unit, bytes(data))
+            data = bytearray(self._units[offset // self._size])
+            data[offset % self._size] = value
+            self.write(offset // self._size, bytes(data))
 
     def write(self, index: int, data: bytes, *, validating: bool = False) -> None:
         if self._units.get(index) != data:
@@ -68,19 +71,22 @@ def plan_tlv(old: Units, unit: int, at: int, tlv: bytes) -> Plan:
     """Put an NDEF TLV at byte `at`: its length goes to 0 first, then the data is written, then the length.
 
     The unit with `at`, and the one with the length, must be known. Until the last write the memory reads as empty.
-    Every write before the data changes one byte only, so that not even half a write can make sense.
+    The writes that invalidate change one byte each, and the last one nothing that could make another number of it, so
+    that not even half a write can mislead.
     """
     draft = _Draft(old, unit)
-    length_unit = (at + 1) // unit
-    if not _starts_empty(old, unit, at):
+    length_unit, length_place = divmod(at + 1, unit)
+    if not _may_stay_empty(old, unit, at, tlv):
         _invalidate(draft, at)
     target = merged(old, unit, at, tlv)
     for index, data in target.items():
         if index != length_unit:
             draft.write(index, data)
-    draft.write(length_unit, target[length_unit], validating=True)
     empty = bytearray(target[length_unit])
-    empty[(at + 1) % unit] = 0
+    empty[length_place] = 0
+    if not _only_header(draft.unit(length_unit)[length_place + 1 :], target[length_unit][length_place + 1 :]):
+        draft.write(length_unit, bytes(empty))
+    draft.write(length_unit, target[length_unit], validating=True)
     return Plan(tuple(draft.steps), target, Step(length_unit, bytes(empty)))
 
 
@@ -104,9 +110,20 @@ def plan_field(old: Units, unit: int, data: bytes) -> Plan:
     return Plan(tuple(draft.steps), target, Step(0, cleared[0]))
 
 
-def _starts_empty(old: Units, unit: int, at: int) -> bool:
-    """Whether the first page of a Type 2 tag is empty: it may stay so until the last write (see ndef.read)."""
-    return unit == 4 and at == 0 and old[0] == bytes(4)
+def _may_stay_empty(old: Units, unit: int, at: int, tlv: bytes) -> bool:
+    """Whether the first page of a Type 2 tag is empty and may stay so until the last write (see ndef.read).
+
+    It may where nothing after it could be taken for the start of another NDEF TLV.
+    """
+    return unit == 4 and at == 0 and old[0] == bytes(4) and _NDEF not in tlv[4:]
+
+
+def _only_header(now: bytes, then: bytes) -> bool:
+    """Whether these bytes after the length may change together with it.
+
+    They may where they are the record's flags and type length at most, and what they are now makes no record.
+    """
+    return len(now) <= 2 and all(old in (new, 0, _TERMINATOR) for old, new in zip(now, then, strict=True))
 
 
 def _invalidate(draft: _Draft, at: int) -> None:

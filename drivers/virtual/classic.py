@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drivers.tags.link import KeyType, Refused
-from drivers.virtual.memory import Operation, VirtualCard
+from drivers.virtual.memory import Effect, Operation, VirtualCard
 
 BLOCK = 16
 _BLOCKS = {"MIFARE Classic 1K": 64, "MIFARE Classic 4K": 256}
@@ -62,7 +62,9 @@ class VirtualClassic(VirtualCard):
             TagLost: by a fault.
         """
         self._login = None
-        self._begin(Operation("authenticate", block))
+        effect = self._begin(Operation("authenticate", block))
+        if effect in (Effect.LATE, Effect.HALF):
+            self._lose()
         if block >= self.blocks:
             raise self._no()
         trailer = self._block(_trailer(block))

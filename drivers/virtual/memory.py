@@ -56,8 +56,7 @@ class VirtualCard(ABC):
         Raises:
             TagLost: by a fault.
         """
-        self._begin(Operation("uid"))
-        return self._uid
+        return self._reading(Operation("uid"), lambda: self._uid)
 
     def steady(self) -> bool:
         """Always True: it is the reader that knows whether a card stayed."""
@@ -93,9 +92,9 @@ class VirtualCard(ABC):
     def _reading(self, operation: Operation, answer: Callable[[], bytes]) -> bytes:
         effect = self._begin(operation)
         data = bytearray(answer())
-        if effect is Effect.LATE:
+        if effect in (Effect.LATE, Effect.HALF):
             self._lose()
-        if effect is Effect.FLIP:
+        if effect is Effect.FLIP and data:
             data[1] ^= 0x10
         return bytes(data)
 

@@ -84,8 +84,8 @@ class VirtualType2(VirtualCard):
 
     def version(self) -> bytes | None:
         """GET_VERSION's 8 bytes; None from an MF0ICU1, which doesn't know the command."""
-        self._begin(Operation("version"))
-        return self._chip.version
+        version = self._chip.version
+        return self._reading(Operation("version"), lambda: version or b"") or None
 
     def lock(self, *pages: int) -> None:
         """Set the lock bits of these pages, as a WRITE to the lock bytes would."""
