@@ -100,8 +100,11 @@ class Credential(_AsSent):
     @field_validator("starts_at", "ends_at")
     @classmethod
     def _is_a_time(cls, value: str | None) -> str | None:
-        if value is not None:
-            clock.parse(value)
+        try:
+            if value is not None:
+                clock.to_text(clock.parse(value))
+        except (ValueError, OverflowError):
+            raise ValueError("must be an ISO 8601 time") from None  # the cause's own text holds the value
         return value
 
     @property

@@ -69,7 +69,7 @@ class Issuing:
         service: Service,
         *,
         overwrite: Overwrite,
-        refresh: Callable[[str, object], None],
+        refresh: Callable[[str, object], object],
         on_progress: Callable[[Job, Progress], None],
     ) -> None:
         """`refresh` brings a credential as the service has it now into the journal; `on_progress` is called on the loop."""

@@ -1,0 +1,343 @@
+import json
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from agent import clock
+from agent.journal import CardStanding, IllegalStep, JobState, Journal, JournalError, OutboxState
+from tests.agent.journal.samples import SEEN, bind, claimed, intake, journal, next_job, verified, writing
+
+__all__ = ["journal"]
+
+
+def test_one_job_for_a_credential_however_often_it_is_seen(journal: Journal) -> None:
+    for _ in range(3):
+        journal.take_in([intake("c1"), intake("c2")], seen_at=SEEN)
+    assert [job.acs_credential_id for job in journal.queue()] == ["c1", "c2"]
+
+
+def test_oldest_first(journal: Journal) -> None:
+    journal.take_in([intake("new", sort_key="2026-11-22"), intake("old", sort_key="2026-11-01")], seen_at=SEEN)
+    assert next_job(journal) is None
+    assert journal.claim(joiners=True) == 2
+    job = next_job(journal)
+    assert job is not None
+    assert job.acs_credential_id == "old"
+
+
+def test_picked_comes_first(journal: Journal) -> None:
+    claimed(journal, "old", sort_key="1")
+    claimed(journal, "new", sort_key="2")
+    journal.pick("new", actor="me", encoder=None)
+    job = next_job(journal)
+    assert job is not None
+    assert (job.acs_credential_id, job.picked) == ("new", True)
+    journal.unpick(job.job_id, back_to_waiting=False)
+    job = next_job(journal)
+    assert job is not None
+    assert job.acs_credential_id == "old"
+
+
+def test_picked_for_another_encoder_is_not_this_ones(journal: Journal) -> None:
+    claimed(journal, "c1")
+    journal.pick("c1", actor="me", encoder="Other desk")
+    assert next_job(journal) is None
+    assert next_job(journal, "Other desk") is not None
+
+
+def test_joiners_come_after_what_they_join(journal: Journal) -> None:
+    journal.take_in([intake("joiner", sort_key="1", joins=("joined",))], seen_at=SEEN)
+    assert journal.claim(joiners=False) == 0
+    joined = claimed(journal, "joined", sort_key="2")
+    joiner = journal.open_job("joiner")
+    assert joiner is not None
+    assert joiner.state is JobState.CLAIMED
+    assert journal.joins_pending(joiner)
+    first = next_job(journal)
+    assert first is not None
+    assert first.acs_credential_id == "joined"
+    journal.hold(joined.job_id, actor="me", code="x", reason="y")
+    assert next_job(journal) is None
+    journal.resume(joined.job_id, actor="me")
+    journal.claim(joiners=True)
+    verified(journal, journal.job(joined.job_id))
+    second = next_job(journal)
+    assert second is not None
+    assert second.acs_credential_id == "joiner"
+
+
+def test_only_the_vendors_that_the_encoder_serves(journal: Journal) -> None:
+    claimed(journal, "c1", vendor="visionline")
+    assert next_job(journal) is None
+    assert next_job(journal, vendors=(None, "visionline")) is not None
+    assert next_job(journal, vendors=("visionline",)) is not None
+
+
+def test_the_way_of_one_job(journal: Journal) -> None:
+    job = claimed(journal)
+    attempt = bind(journal, job)
+    assert journal.job(job.job_id).state is JobState.BOUND
+    assert journal.card("04a1") is None
+    journal.begin_writing(job, attempt, card_number="n1", number_is_uid=False)
+    assert journal.job(job.job_id).state is JobState.WRITING
+    card = journal.card("04a1")
+    assert card is not None
+    assert card.standing is CardStanding.UNKNOWN
+    entry = journal.record_verified(
+        job, attempt, card_number="n1", number_is_uid=False, verified_by="read_back", replaces_card_number=None
+    )
+    assert journal.job(job.job_id).state is JobState.VERIFIED
+    assert entry.body["acs_credential_id"] == "c1"
+    assert set(entry.body) == {
+        "acs_credential_id",
+        "card_number",
+        "issued_at",
+        "acs_encoder_id",
+        "replaces_card_number",
+    }
+    assert journal.due_report(clock.now_text()) == entry
+    journal.record_acknowledged(entry)
+    assert journal.job(job.job_id).state is JobState.REPORTED
+    assert journal.due_report(clock.now_text()) is None
+    assert journal.last_verified_uid("Desk") == "04a1"
+    assert [e["event"] for e in journal.audit()] == ["writing", "verified", "reported"]
+
+
+def test_an_interrupted_job_stays_with_its_card(journal: Journal) -> None:
+    job = claimed(journal)
+    claimed(journal, "c2", sort_key="0")
+    attempt = writing(journal, job)
+    journal.record_unknown(job, attempt, error_type="encoding_interrupted", error="e")
+    again = next_job(journal)
+    assert again is not None
+    assert (again.acs_credential_id, again.state, again.card_uid) == ("c1", JobState.WRITING, "04a1")
+    attempt = bind(journal, again)
+    assert journal.job(job.job_id).state is JobState.WRITING
+    # Trouble before the first byte of the second try doesn't make the first one's outcome known.
+    journal.record_left(again, attempt, error_type="no_credential_on_encoder", error="e")
+    assert journal.job(job.job_id).state is JobState.WRITING
+
+
+def test_left_invalid_frees_the_job(journal: Journal) -> None:
+    job = claimed(journal)
+    attempt = writing(journal, job)
+    journal.record_left(job, attempt, error_type="incompatible_card_format", error="locked")
+    assert journal.job(job.job_id).state is JobState.CLAIMED
+    assert journal.card("04a1") is None
+
+
+def test_recovery(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite3"
+    journal = Journal(path)
+    bound, mid, done = (claimed(journal, name) for name in ("bound", "mid", "done"))
+    bind(journal, bound, "04a1")
+    writing(journal, mid, "04a2")
+    verified(journal, done, "04a3")
+    # No close: as after kill -9.
+    again = Journal(path)
+    assert again.recover() == (1, 1)
+    assert again.job(bound.job_id).state is JobState.CLAIMED
+    assert again.job(mid.job_id).state is JobState.WRITING
+    assert "same card" in again.job(mid.job_id).reason
+    assert again.count_reports() == 1
+
+
+def test_a_card_that_is_given_up(journal: Journal) -> None:
+    job = claimed(journal)
+    journal.record_unknown(job, writing(journal, job), error_type="encoding_interrupted", error="e")
+    journal.release_card(job.job_id, actor="me", reason="broken")
+    card = journal.card("04a1")
+    assert card is not None
+    assert card.standing is CardStanding.VOID
+    assert journal.job(job.job_id).state is JobState.CLAIMED
+    assert journal.cards_of("c1") == []
+
+
+def test_replacing_voids_the_first_card(journal: Journal) -> None:
+    verified(journal, claimed(journal), "04a1")
+    entry = journal.due_report(clock.now_text())
+    assert entry is not None
+    journal.record_acknowledged(entry)
+    claimed(journal, digest=b"2")
+    job = journal.pick("c1", actor="me", encoder=None, reason="lost", replace_card=True)
+    verified(journal, job, "04a2")
+    first, second = journal.card("04a1"), journal.card("04a2")
+    assert first is not None
+    assert second is not None
+    assert (first.standing, second.standing) == (CardStanding.VOID, CardStanding.LIVE)
+
+
+@pytest.mark.parametrize("end", ["acknowledged", "orphaned", "conflict", "refused", "retry"])
+def test_reports_are_never_dropped(journal: Journal, end: str) -> None:
+    job = claimed(journal)
+    verified(journal, job)
+    entry = journal.due_report(clock.now_text())
+    assert entry is not None
+    later = clock.to_text(clock.now() + timedelta(minutes=1))
+    match end:
+        case "acknowledged":
+            journal.record_acknowledged(entry)
+        case "orphaned":
+            journal.record_orphaned(entry, "404")
+        case "conflict":
+            journal.record_conflict(entry, "409")
+        case "refused":
+            journal.record_refused(entry, "400")
+        case "retry":
+            journal.record_retry(entry, next_try_at=later, answer="503")
+    kept = journal.report_of(job.job_id)
+    assert kept is not None
+    assert (kept.body, kept.idempotency_key) == (entry.body, entry.idempotency_key)
+    assert journal.due_report(clock.now_text()) is None
+    open_ends = {"conflict": JobState.FAILED, "refused": JobState.VERIFIED, "retry": JobState.VERIFIED}
+    if end in open_ends:
+        assert journal.job(job.job_id).state is open_ends[end]
+        assert journal.count_reports() == 1
+        journal.resume(job.job_id, actor="me")
+        due = journal.due_report(clock.now_text())
+        assert due is not None
+        assert (due.idempotency_key, due.state) == (entry.idempotency_key, OutboxState.PENDING)
+    else:
+        assert journal.count_reports() == 0
+
+
+def test_no_old_news(journal: Journal) -> None:
+    """A page that was asked for before the report was acknowledged must not begin the job again."""
+    before = clock.now_text()
+    verified(journal, claimed(journal))
+    entry = journal.due_report(clock.now_text())
+    assert entry is not None
+    journal.record_acknowledged(entry)
+    journal.take_in([intake()], seen_at=before)
+    assert journal.open_job("c1") is None
+    journal.take_in([intake()], seen_at=clock.now_text())
+    assert journal.open_job("c1") is not None
+
+
+def test_what_a_person_cancelled_stays_cancelled_until_it_changes(journal: Journal) -> None:
+    job = claimed(journal)
+    journal.cancel(job.job_id, actor="me", code="cancelled", reason="r")
+    journal.take_in([intake()], seen_at=clock.now_text())
+    assert journal.open_job("c1") is None
+    assert journal.known_digests(["c1", "c2"]) == {"c1": b"1"}
+    journal.take_in([intake(digest=b"2")], seen_at=clock.now_text())
+    assert journal.open_job("c1") is not None
+
+
+def test_a_person_who_asks_begins_it_again(journal: Journal) -> None:
+    job = claimed(journal)
+    journal.cancel(job.job_id, actor="me", code="cancelled", reason="r")
+    journal.take_in([intake()], seen_at=clock.now_text(), asked_for=True)
+    assert journal.open_job("c1") is not None
+
+
+def test_holds_follow_the_service_but_not_a_persons(journal: Journal) -> None:
+    held = intake(state=JobState.HELD, ready=False, code="errors", digest=b"2")
+    journal.take_in([held], seen_at=SEEN)
+    journal.take_in([intake()], seen_at=SEEN)
+    assert journal.claim(joiners=True) == 1
+    job = claimed(journal)
+    journal.hold(job.job_id, actor="me", code="held_by_person", reason="r")
+    journal.take_in([intake(digest=b"3")], seen_at=SEEN)
+    assert journal.job(job.job_id).state is JobState.HELD
+    journal.take_in([intake(state=JobState.CANCELLED, code="being_deleted")], seen_at=SEEN)
+    assert journal.job(job.job_id).state is JobState.CANCELLED
+
+
+def test_consent_covers_the_same_reason_only(journal: Journal) -> None:
+    held = intake(state=JobState.HELD, ready=False, code="errors", digest=b"2")
+    journal.take_in([held], seen_at=SEEN)
+    job = journal.open_job("c1")
+    assert job is not None
+    journal.resume(job.job_id, actor="me")
+    journal.take_in([held], seen_at=SEEN)
+    assert journal.claim(joiners=True) == 1
+    journal.take_in([intake(state=JobState.HELD, ready=False, code="visionline_invalid", digest=b"3")], seen_at=SEEN)
+    assert journal.job(job.job_id).state is JobState.HELD
+
+
+def test_what_is_being_written_stays_whatever_the_service_says(journal: Journal) -> None:
+    job = claimed(journal)
+    writing(journal, job)
+    journal.take_in([intake(state=JobState.CANCELLED, code="not_waiting", digest=b"2")], seen_at=SEEN)
+    assert journal.job(job.job_id).state is JobState.WRITING
+
+
+def test_a_job_that_only_a_person_wanted(journal: Journal) -> None:
+    job = claimed(journal, asked=True)
+    journal.take_in([intake(state=JobState.CANCELLED, code="not_waiting", digest=b"2")], seen_at=SEEN)
+    assert journal.job(job.job_id).state is JobState.CLAIMED
+    journal.unpick(job.job_id, back_to_waiting=False)
+    assert journal.job(job.job_id).state is JobState.CANCELLED
+
+
+def test_expiry(journal: Journal) -> None:
+    job = claimed(journal, ends_at="2026-11-23T00:00:00.000000Z")
+    claimed(journal, "c2", ends_at="2099-01-01T00:00:00.000000Z")
+    assert journal.expire("2026-11-23T00:00:00.000000Z") == [job.job_id]
+    assert journal.job(job.job_id).code == "expired"
+
+
+def test_a_card_number_that_is_a_uid(journal: Journal) -> None:
+    assert journal.number_is_uid("c1", None)
+    assert not journal.number_is_uid("c1", "04a1")
+    job = claimed(journal)
+    attempt = bind(journal, job)
+    journal.begin_writing(job, attempt, card_number="04a1", number_is_uid=True)
+    assert journal.number_is_uid("c1", "04a1")
+
+
+def test_the_journal_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite3"
+    Journal(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_cannot_be_opened_says_so(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="Check that the folder exists"):
+        Journal(tmp_path / "nowhere" / "journal.sqlite3")
+    (tmp_path / "text").write_text("this is not a database, and long enough to be seen as none" * 20)
+    with pytest.raises(JournalError, match="not a database"):
+        Journal(tmp_path / "text")
+
+
+def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite3"
+    Journal(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(JournalError, match="newer version"):
+        Journal(path)
+
+
+def test_unknown_jobs(journal: Journal) -> None:
+    with pytest.raises(JournalError, match="no job 7"):
+        journal.job(7)
+    with pytest.raises(JournalError, match="no job 7"):
+        journal.cancel(7, actor="me", code="c", reason="r")
+    with pytest.raises(IllegalStep, match="nothing to resume"):
+        journal.resume(claimed(journal).job_id, actor="me")
+
+
+def test_tampering_with_the_audit_trail_shows(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite3"
+    journal = Journal(path)
+    verified(journal, claimed(journal))
+    assert journal.first_broken_audit_entry() is None
+    with sqlite3.connect(path) as connection:
+        with pytest.raises(sqlite3.IntegrityError, match="kept"):
+            connection.execute("UPDATE audit SET actor = 'nobody'")
+        with pytest.raises(sqlite3.IntegrityError, match="kept"):
+            connection.execute("DELETE FROM audit")
+        connection.execute("DROP TRIGGER audit_is")
+        connection.execute("UPDATE audit SET actor = 'nobody' WHERE seq = 2")
+    assert journal.first_broken_audit_entry() == 2
+    assert [entry["seq"] for entry in journal.audit(since="2020")] == [1, 2]
+    assert list(journal.audit(since="2999")) == []
+
+
+def test_no_card_number_in_the_audit_trail(journal: Journal) -> None:
+    verified(journal, claimed(journal), number="4242-secret")
+    assert "4242-secret" not in json.dumps(list(journal.audit()))

@@ -1,0 +1,166 @@
+"""Illegal steps are impossible: the database refuses them, whatever the code does."""
+
+import sqlite3
+import tempfile
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from agent import clock
+from agent.journal import OPEN_STATES, JobState, Journal, JournalError
+from agent.journal.schema import MIGRATIONS, TRANSITIONS
+from tests.agent.journal.samples import intake
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(JobState, JobState)))
+def test_the_database_keeps_the_order(before: JobState, after: JobState) -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(MIGRATIONS[0])
+    connection.executescript("DROP TRIGGER only_legal_starts")
+    connection.execute(
+        "INSERT INTO jobs (acs_credential_id, state, ready, code, reason, credential, digest, reissue, sort_key,"
+        " created_at, updated_at) VALUES ('c', ?, 1, '', '', '{}', '', 0, '', '', '')",
+        (before,),
+    )
+    if before is after or after in TRANSITIONS[before]:
+        connection.execute("UPDATE jobs SET state = ?", (after,))
+    else:
+        with pytest.raises(sqlite3.IntegrityError, match="illegal step"):
+            connection.execute("UPDATE jobs SET state = ?", (after,))
+
+
+def test_every_state_can_be_reached_and_every_open_one_left() -> None:
+    reached, edge = set(), {"waiting", "held"}
+    while edge:
+        reached |= edge
+        edge = {after for state in edge for after in TRANSITIONS[state]} - reached
+    assert reached == set(JobState)
+    assert all(TRANSITIONS[state] for state in OPEN_STATES)
+
+
+def test_jobs_begin_at_the_beginning() -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(MIGRATIONS[0])
+    with pytest.raises(sqlite3.IntegrityError, match="illegal step"):
+        connection.execute(
+            "INSERT INTO jobs (acs_credential_id, state, ready, code, reason, credential, digest, reissue, sort_key,"
+            " created_at, updated_at) VALUES ('c', 'verified', 1, '', '', '{}', '', 0, '', '', '')"
+        )
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Steps in any order, legal or not: what isn't refused keeps the promises."""
+
+    ids = st.sampled_from(["c1", "c2", "c3"])
+    uids = st.sampled_from(["04a1", "04a2"])
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.journal = Journal(Path(self.folder.name) / "j")
+        self.attempts: dict[int, int] = {}
+        self.reports = 0
+
+    def teardown(self) -> None:
+        self.journal.close()
+        self.folder.cleanup()
+
+    @rule(i=ids, ready=st.booleans(), state=st.sampled_from([JobState.WAITING, JobState.HELD, JobState.CANCELLED]))
+    def take_in(self, i: str, ready: bool, state: JobState) -> None:
+        self.journal.take_in([intake(i, ready=ready, state=state)], seen_at=clock.now_text())
+
+    @rule()
+    def claim(self) -> None:
+        self.journal.claim(joiners=True)
+
+    @rule(i=ids, step=st.sampled_from(["hold", "resume", "cancel", "pick", "unpick", "give_up"]))
+    def person(self, i: str, step: str) -> None:
+        job = self.journal.last_job(i)
+        if job is None:
+            return
+        try:
+            match step:
+                case "hold":
+                    self.journal.hold(job.job_id, actor="me", code="held_by_person", reason="r")
+                case "resume":
+                    self.journal.resume(job.job_id, actor="me")
+                case "cancel":
+                    self.journal.cancel(job.job_id, actor="me", code="cancelled", reason="r")
+                case "pick":
+                    self.journal.pick(i, actor="me", encoder=None)
+                case "unpick":
+                    self.journal.unpick(job.job_id, back_to_waiting=True)
+                case "give_up":
+                    self.journal.release_card(job.job_id, actor="me", reason="r")
+        except JournalError:
+            assert self.journal.last_job(i) == job  # a step that was refused changed nothing
+
+    @rule(uid=uids, write=st.booleans(), end=st.sampled_from(["verified", "left", "unknown", "killed"]))
+    def encode(self, uid: str, write: bool, end: str) -> None:
+        job = self.journal.next_job("Desk", [None], picked_only=False, encoders=1)
+        if job is None or (job.state is JobState.WRITING and job.card_uid != uid):
+            return
+        attempt = self.journal.bind_card(job, encoder="Desk", uid=uid, medium="m", content_digest="d")
+        if write or end in ("verified", "unknown"):
+            self.journal.begin_writing(job, attempt, card_number="n", number_is_uid=False)
+        match end:
+            case "verified":
+                self.reports += 1
+                self.journal.record_verified(
+                    job,
+                    attempt,
+                    card_number="n",
+                    number_is_uid=False,
+                    verified_by="read_back",
+                    replaces_card_number=None,
+                )
+            case "left":
+                self.journal.record_left(job, attempt, error_type="t", error="e")
+            case "unknown":
+                self.journal.record_unknown(job, attempt, error_type="t", error="e")
+            case "killed":
+                self.journal.recover()
+
+    @precondition(lambda self: self.journal.due_report(clock.now_text()) is not None)
+    @rule(end=st.sampled_from(["acknowledged", "orphaned", "conflict", "refused"]))
+    def report(self, end: str) -> None:
+        entry = self.journal.due_report(clock.now_text())
+        assert entry is not None
+        if end == "acknowledged":
+            self.journal.record_acknowledged(entry)
+        elif end == "orphaned":
+            self.journal.record_orphaned(entry, "404")
+        elif end == "conflict":
+            self.journal.record_conflict(entry, "409")
+        else:
+            self.journal.record_refused(entry, "400")
+
+    @invariant()
+    def every_verified_write_has_its_report(self) -> None:
+        rows = self.journal._database.rows("SELECT job_id FROM outbox")
+        assert len(rows) == self.reports
+        unreported = self.journal._database.rows(
+            "SELECT 1 FROM jobs WHERE state = 'verified' AND job_id NOT IN (SELECT job_id FROM outbox)"
+        )
+        assert not unreported
+
+    @invariant()
+    def one_open_job_for_a_credential(self) -> None:
+        ids = [job.acs_credential_id for job in self.journal.queue()]
+        assert len(ids) == len(set(ids))
+
+    @invariant()
+    def nothing_stays_bound(self) -> None:
+        assert self.journal.count_by_state()[JobState.BOUND] == 0
+
+    @invariant()
+    def the_audit_trail_holds(self) -> None:
+        assert self.journal.first_broken_audit_entry() is None
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)

@@ -1,0 +1,125 @@
+import dataclasses
+
+import pytest
+
+from agent.card_policy import Knowledge, needs_the_service, other_card, refusal
+from agent.config import Overwrite
+from agent.credential import read
+from agent.journal import Card, CardStanding, Job, JobState
+from drivers.encoder import CardState, FoundCard
+from tests.agent.samples import ID, OTHER_ID, issued, waiting
+
+UID = "04a1b2c3d4e5f6"
+NUMBER = "164d29dc4a09b65f"
+JOB = Job(
+    **dict.fromkeys((field.name for field in dataclasses.fields(Job)), None)  # type: ignore[arg-type]
+    | {"job_id": 1, "acs_credential_id": ID, "state": JobState.BOUND, "replace_card": False, "overwrite": False}
+)
+BLANK = FoundCard(UID, "NTAG213", CardState.BLANK)
+FOREIGN = FoundCard(UID, "NTAG213", CardState.FOREIGN)
+OTHERS = FoundCard(UID, "NTAG213", CardState.NUMBER, "777")
+OWN = FoundCard(UID, "NTAG213", CardState.NUMBER, NUMBER)
+
+
+def row(acs_credential_id: str = OTHER_ID, standing: CardStanding = CardStanding.LIVE, uid: str = UID) -> Card:
+    return Card(uid, acs_credential_id, 1, standing, "777", False, None, "")
+
+
+TABLE: list[tuple[str, FoundCard, Knowledge, dict[Overwrite, str | None]]] = [
+    ("blank", BLANK, Knowledge(None, ()), {"never": None, "expired": None, "always": None}),
+    (
+        "foreign",
+        FOREIGN,
+        Knowledge(None, ()),
+        {"never": "foreign_content", "expired": "foreign_content", "always": None},
+    ),
+    (
+        "foreign, though written here",
+        FOREIGN,
+        Knowledge(row(standing=CardStanding.VOID), ()),
+        {"never": "not_blank", "expired": None, "always": None},
+    ),
+    (
+        "somebody's live card",
+        OTHERS,
+        Knowledge(None, (OTHER_ID,)),
+        {"never": "holds_live_credential", "expired": "holds_live_credential", "always": None},
+    ),
+    (
+        "blank, but somebody's live card here",
+        BLANK,
+        Knowledge(row(), (OTHER_ID,)),
+        {"never": "holds_live_credential", "expired": "holds_live_credential", "always": None},
+    ),
+    ("an old card", OTHERS, Knowledge(None, ()), {"never": "not_blank", "expired": None, "always": None}),
+    (
+        "nobody knows",
+        OTHERS,
+        Knowledge(None, None),
+        {"never": "unknown_holder", "expired": "unknown_holder", "always": None},
+    ),
+    ("its own number", OWN, Knowledge(None, ()), {"never": None, "expired": None, "always": None}),
+    ("its own number, no service", OWN, Knowledge(None, None), {"never": None, "expired": None, "always": None}),
+    (
+        "its own number, and somebody else's",
+        OWN,
+        Knowledge(None, (OTHER_ID,)),
+        {"never": "holds_live_credential", "expired": "holds_live_credential", "always": None},
+    ),
+    ("its own card", OTHERS, Knowledge(row(ID), ()), {"never": None, "expired": None, "always": None}),
+    ("its own torn card", FOREIGN, Knowledge(row(ID, CardStanding.UNKNOWN), ()), {"never": None, "expired": None}),
+]
+
+
+@pytest.mark.parametrize(
+    ("found", "known", "overwrite", "reason"),
+    [(found, known, overwrite, reason) for _, found, known, by in TABLE for overwrite, reason in by.items()],
+    ids=[f"{name}, {overwrite}" for name, _, _, by in TABLE for overwrite in by],
+)
+def test_which_cards_are_refused(found: FoundCard, known: Knowledge, overwrite: Overwrite, reason: str | None) -> None:
+    error = refusal(found, NUMBER, read(waiting()), JOB, overwrite, known)
+    assert (error and error.data["reason"]) == reason
+    if error:
+        assert error.next_step
+        assert NUMBER not in str(error)
+        assert "777" not in str(error)
+        confirmed = dataclasses.replace(JOB, overwrite=True)
+        assert refusal(found, NUMBER, read(waiting()), confirmed, overwrite, known) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "known", "needed"),
+    [
+        (BLANK, None, False),
+        (BLANK, row(), True),
+        (BLANK, row(standing=CardStanding.VOID), False),
+        (BLANK, row(ID), False),
+        (OTHERS, None, True),
+        (OTHERS, row(ID), False),
+        (FOREIGN, None, False),
+    ],
+)
+def test_the_service_is_asked_only_where_it_knows_more(found: FoundCard, known: Card | None, needed: bool) -> None:
+    assert needs_the_service(found, known, ID) is needed
+
+
+@pytest.mark.parametrize(
+    ("found", "raw", "own", "other"),
+    [
+        (BLANK, waiting(), [], False),
+        (BLANK, waiting(), [row(ID, uid="04ffff")], True),
+        (BLANK, waiting(), [row(ID)], False),
+        (BLANK, issued(), [], True),
+        (OWN, issued(), [], False),
+        (OTHERS, issued(), [], True),
+        (BLANK, issued(card_number=UID.upper()), [], False),
+        (OTHERS, issued(), [row(ID)], False),
+    ],
+)
+def test_one_credential_one_card(found: FoundCard, raw: dict[str, object], own: list[Card], other: bool) -> None:
+    error = other_card(found, read(raw), JOB, own)
+    assert (error is not None) is other
+    assert other_card(found, read(raw), dataclasses.replace(JOB, replace_card=True), own) is None
+    if error:
+        assert error.type == "credential_cannot_be_reissued"
+        assert "--replace-card" in error.next_step

@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import pytest
+
+from agent.config import ConfigError, load
+
+GOOD = """\
+[service]
+endpoint = "https://service.example"
+api_key_file = "/etc/card-encoder/api-key"
+poll_interval_s = 2.0
+
+[[encoder]]
+name = "Front desk 1"
+driver = "pcsc"
+[encoder.options]
+reader = "*ACR122*"
+
+[[encoder]]
+name = "Front desk 2"
+driver = "virtual"
+mode = "attended"
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_documented_file(tmp_path: Path) -> None:
+    config = load(written(tmp_path, GOOD))
+    assert [encoder.name for encoder in config.encoder] == ["Front desk 1", "Front desk 2"]
+    assert (config.encoder[0].mode, config.encoder[0].overwrite) == ("auto", "expired")
+    assert config.desk.address == ("127.0.0.1", 8460)
+    assert str(config.desk.socket) == "/run/card-encoder/control.sock"
+    assert str(config.journal.path) == "/var/lib/card-encoder/journal.sqlite3"
+    assert config.service.report_path == "/acs/credentials/report_issued"
+
+
+def changed(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new, 1)
+
+
+BAD = [
+    ("misspelt key", changed("poll_interval_s", "pol_interval_s"), "line 4: service.pol_interval_s", "poll_interval_s"),
+    ("misspelt section", changed("[service]", "[servce]"), "line 1: servce", "did you mean 'service'"),
+    ("unknown section", GOOD + "\n[zzz]\n", "line 16: zzz", "known here"),
+    ("misspelt in the first table", changed('driver = "pcsc"', 'drivr = "pcsc"'), "line 8: encoder[1].drivr", "driver"),
+    ("misspelt in the second table", changed("mode =", "moed ="), "line 15: encoder[2].moed", "did you mean 'mode'"),
+    ("wrong value", changed('"attended"', '"sometimes"'), "line 15: encoder[2].mode", "'auto' or 'attended'"),
+    ("wrong type", changed("2.0", '"often"'), "line 4: service.poll_interval_s", "number"),
+    ("zero", changed("2.0", "0"), "line 4: service.poll_interval_s", "greater than 0"),
+    ("plain http", changed("https:", "http:"), "line 2: service.endpoint", "only taken on loopback"),
+    ("no address", changed("https://service.example", "service"), "line 2: service.endpoint", "https://"),
+    ("password", changed("https://", "https://me:secret@"), "line 2: service.endpoint", "api_key_file"),
+    (
+        "missing endpoint",
+        changed('endpoint = "https://service.example"\n', ""),
+        "line 1: service.endpoint",
+        "is missing",
+    ),
+    ("missing service", "[claims]\ndesk = 'x'\n", "service", "is missing"),
+    ("unknown driver", changed('"pcsc"', '"pcsk"'), "line 8: encoder[1].driver", "pcsc"),
+    ("driver's option", changed("reader =", "raeder ="), "line 10: encoder[1].options.raeder", "did you mean 'reader'"),
+    ("same name", changed("desk 2", "desk 1"), "encoder", "two encoders are called 'Front desk 1'"),
+    ("open to the world", GOOD + '[desk]\nlisten = "0.0.0.0:8460"\n', "line 17: desk.listen", "loopback"),
+    ("no port", GOOD + '[desk]\nlisten = "127.0.0.1"\n', "line 17: desk.listen", "HOST:PORT"),
+    (
+        "relative report path",
+        changed("poll_interval_s = 2.0", 'report_path = "x"'),
+        "line 4: service.report_path",
+        "^/",
+    ),
+    ("not TOML", "[service\n", "is not TOML", "line 1"),
+]
+
+
+@pytest.mark.parametrize(("text", "where", "hint"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
+def test_errors_name_the_line_the_key_and_what_to_write(tmp_path: Path, text: str, where: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text))
+    assert where in str(caught.value)
+    assert hint in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--config FILE"):
+        load(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "[::1]"])
+def test_plain_http_on_loopback(tmp_path: Path, host: str) -> None:
+    config = load(written(tmp_path, GOOD.replace("https://service.example", f"http://{host}:8461/")))
+    assert config.service.endpoint == f"http://{host}:8461"
+
+
+def test_ipv6_desk(tmp_path: Path) -> None:
+    assert load(written(tmp_path, GOOD + '[desk]\nlisten = "[::1]:0"\n')).desk.address == ("::1", 0)

@@ -1,0 +1,206 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.claims import LocalClaims
+from agent.config import ServiceConfig
+from agent.eligibility import Action, Decision
+from agent.events import Events
+from agent.journal import JobState, Journal
+from agent.polling import Polling, Remarks, digest_of
+from agent.service import Service, Unreachable
+from tests.agent.samples import issued, waiting, warning
+from tests.rig.scripted import Request, Scripted, scripted
+
+
+class Listing:
+    """A service with these credentials, some a page."""
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+        self.deleted: list[str] = []
+        self.per_page = 500
+        self.page_trouble: set[int] = set()
+
+    def __call__(self, request: Request) -> object:
+        if request.path == "/events/list":
+            events = [
+                {"event_type": "acs_credential.deleted", "acs_credential_id": i, "created_at": "2099-01-01T00:00:00Z"}
+                for i in self.deleted
+            ]
+            return (200, {"events": events, "ok": True})
+        if "is_issued" in request.body:
+            return (400, {"error": {"type": "invalid_input", "message": "m"}, "ok": False})
+        start = int(request.body.get("page_cursor", 0))
+        if start in self.page_trouble:
+            return (503, b"")
+        end = start + self.per_page
+        more = end < len(self.items)
+        pagination = {"has_next_page": more, "next_page_cursor": str(end) if more else None, "next_page_url": None}
+        return (200, {"acs_credentials": self.items[start:end], "pagination": pagination, "ok": True})
+
+
+@pytest.fixture
+async def peer(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scripted]:
+    monkeypatch.setenv("CARD_ENCODER_API_KEY", "seam_secret_of_the_test")
+    async with scripted() as peer:
+        yield peer
+
+
+@pytest.fixture
+def listing(peer: Scripted) -> Listing:
+    listing = Listing()
+    peer.answer = listing  # type: ignore[assignment]
+    return listing
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.sqlite3")
+
+
+@pytest.fixture
+async def polling(peer: Scripted, journal: Journal) -> AsyncIterator[Polling]:
+    service = Service(ServiceConfig(endpoint=peer.url))
+    yield Polling(service, journal, Events(), interval=1, writable_vendors={None}, claims=LocalClaims(journal))
+    await service.aclose()
+
+
+def state(journal: Journal, acs_credential_id: str) -> tuple[JobState, str] | None:
+    job = journal.last_job(acs_credential_id)
+    return (job.state, job.code) if job else None
+
+
+async def test_what_waits_becomes_a_job(listing: Listing, polling: Polling, journal: Journal) -> None:
+    listing.items = [
+        waiting(acs_credential_id="a"),
+        issued(acs_credential_id="b"),
+        waiting(acs_credential_id="c", access_method="mobile_key"),
+        waiting(acs_credential_id="d", errors=[{"error_code": "e", "message": "m"}]),
+        waiting(acs_credential_id="e", is_latest_desired_state_synced_with_provider=False),
+        waiting(acs_credential_id="f", external_type="visionline_card"),
+        waiting(acs_credential_id="g", warnings=[warning("being_deleted")]),
+        issued(acs_credential_id="h", warnings=[warning("needs_to_be_reissued")]),
+    ]
+    await polling.poll_once()
+    assert {i: state(journal, i) for i in "abcdefgh"} == {
+        "a": (JobState.CLAIMED, "waiting_to_be_issued"),
+        "b": None,
+        "c": None,
+        "d": (JobState.HELD, "errors"),
+        "e": (JobState.WAITING, "not_synced"),
+        "f": (JobState.HELD, "no_encoder_for_it"),
+        "g": None,
+        "h": (JobState.CLAIMED, "needs_to_be_reissued"),
+    }
+    assert [(i, decision.code) for i, decision in polling.remarks] == [("g", "being_deleted")]
+
+
+async def test_a_malformed_one_is_held_and_the_rest_of_its_page_goes_on(
+    listing: Listing, polling: Polling, journal: Journal
+) -> None:
+    listing.items = [
+        waiting(acs_credential_id="a", is_issued="perhaps"),
+        "not even an object",
+        {"access_method": "card"},
+        None,
+        waiting(acs_credential_id="b"),
+    ]
+    await polling.poll_once()
+    assert state(journal, "a") == (JobState.HELD, "malformed")
+    assert state(journal, "b") == (JobState.CLAIMED, "waiting_to_be_issued")
+    assert polling.unreadable == 3
+    listing.items[0] = waiting(acs_credential_id="a")
+    await polling.poll_once()
+    assert state(journal, "a") == (JobState.CLAIMED, "waiting_to_be_issued")
+
+
+async def test_changes_are_followed(listing: Listing, polling: Polling, journal: Journal) -> None:
+    listing.items = [waiting(acs_credential_id="a"), waiting(acs_credential_id="b", errors=[{"error_code": "e"}])]
+    await polling.poll_once()
+    listing.items = [issued(acs_credential_id="a"), waiting(acs_credential_id="b")]
+    await polling.poll_once()
+    assert state(journal, "a") == (JobState.CANCELLED, "not_waiting")
+    assert state(journal, "b") == (JobState.CLAIMED, "waiting_to_be_issued")
+
+
+async def test_deleted_ones_go(listing: Listing, polling: Polling, journal: Journal) -> None:
+    listing.items = [waiting(acs_credential_id="a")]
+    await polling.poll_once()
+    listing.items, listing.deleted = [], ["a", "unknown"]
+    await polling.poll_once()
+    assert state(journal, "a") == (JobState.CANCELLED, "credential_deleted")
+
+
+async def test_pages_before_the_trouble_count(listing: Listing, polling: Polling, journal: Journal) -> None:
+    listing.per_page = 2
+    listing.items = [waiting(acs_credential_id=i) for i in "abcd"]
+    listing.page_trouble = {2}
+    with pytest.raises(Unreachable):
+        await polling.poll_once()
+    assert state(journal, "b") is not None
+    assert state(journal, "c") is None
+    listing.page_trouble = set()
+    await polling.poll_once()
+    assert state(journal, "d") is not None
+
+
+async def test_a_joiner_waits_for_the_end_of_the_pass(listing: Listing, polling: Polling, journal: Journal) -> None:
+    joins = {"joiner_acs_credential_ids": ["b"]}
+    listing.per_page = 1
+    listing.items = [waiting(acs_credential_id="a", visionline_metadata=joins), waiting(acs_credential_id="b")]
+    listing.page_trouble = {1}
+    with pytest.raises(Unreachable):
+        await polling.poll_once()
+    assert state(journal, "a") == (JobState.WAITING, "waiting_to_be_issued")
+    listing.page_trouble = set()
+    await polling.poll_once()
+    assert state(journal, "a") == (JobState.CLAIMED, "waiting_to_be_issued")
+    job = journal.next_job("Desk", [None], picked_only=False, encoders=1)
+    assert job is not None
+    assert job.acs_credential_id == "b"
+
+
+async def test_unchanged_pages_cost_no_write(
+    listing: Listing, polling: Polling, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing.items = [waiting(acs_credential_id="a")]
+    await polling.poll_once()
+    written = []
+    monkeypatch.setattr(journal, "take_in", lambda intakes, **_: written.extend(intakes))
+    await polling.poll_once()
+    assert written == []
+
+
+async def test_attended_desks_take_up_nothing_by_themselves(listing: Listing, peer: Scripted, journal: Journal) -> None:
+    polling = Polling(
+        Service(ServiceConfig(endpoint=peer.url)),
+        journal,
+        Events(),
+        interval=1,
+        writable_vendors={None},
+        claims=None,
+    )
+    listing.items = [waiting(acs_credential_id="a")]
+    await polling.poll_once()
+    assert state(journal, "a") == (JobState.WAITING, "waiting_to_be_issued")
+
+
+def test_the_time_of_the_last_sync_is_no_change() -> None:
+    one, two = ({"a": 1, "latest_desired_state_synced_with_provider_at": t} for t in "12")
+    assert digest_of(one, str(one)) == digest_of(two, str(two))
+    assert digest_of({"a": 1}, "1") != digest_of({"a": 2}, "2")
+
+
+def test_remarks_are_bounded() -> None:
+    remarks = Remarks()
+    for n in range(1000):
+        remarks.note(f"c{n}", Decision(Action.SKIP, "expired", "r"))
+    kept = [i for i, _ in remarks]
+    assert len(kept) == 200
+    assert kept[-1] == "c999"
+    remarks.forget("c999")
+    remarks.forget("c999")
+    assert len(list(remarks)) == 199

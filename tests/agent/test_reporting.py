@@ -1,0 +1,180 @@
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agent import clock
+from agent.config import ServiceConfig
+from agent.events import Events
+from agent.journal import JobState, Journal, OutboxEntry, OutboxState
+from agent.reporting import Reporting
+from agent.service import Service
+from tests.agent.journal.samples import claimed, verified
+from tests.agent.samples import ID, issued, warning
+from tests.rig.scripted import Scripted, error, scripted
+
+OK = {"acs_credential": issued(), "ok": True}
+
+
+@pytest.fixture
+async def peer(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scripted]:
+    monkeypatch.setenv("CARD_ENCODER_API_KEY", "seam_secret_of_the_test")
+    async with scripted() as peer:
+        yield peer
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    journal = Journal(tmp_path / "journal.sqlite3")
+    verified(journal, claimed(journal, ID), number="164d29dc4a09b65f")
+    return journal
+
+
+@pytest.fixture
+async def reporting(peer: Scripted, journal: Journal) -> AsyncIterator[Reporting]:
+    service = Service(ServiceConfig(endpoint=peer.url))
+    yield Reporting(service, journal, Events())
+    await service.aclose()
+
+
+def entry(journal: Journal) -> OutboxEntry:
+    found = journal.report_of(1)
+    assert found is not None
+    return found
+
+
+async def test_the_report_is_what_was_promised(peer: Scripted, journal: Journal, reporting: Reporting) -> None:
+    peer.answer = lambda _: (200, OK)
+    await reporting.send(entry(journal))
+    (request,) = peer.requests
+    assert request.body.pop("issued_at").endswith("Z")
+    assert request.body == {
+        "acs_credential_id": ID,
+        "card_number": "164d29dc4a09b65f",
+        "acs_encoder_id": None,
+        "replaces_card_number": None,
+    }
+    assert request.headers["idempotency-key"] == entry(journal).idempotency_key
+    assert journal.job(1).state is JobState.REPORTED
+
+
+ENDS = [
+    ("404", (404, error("acs_credential_not_found")), OutboxState.ORPHANED, JobState.ORPHANED),
+    ("409", (409, error("already_issued")), OutboxState.CONFLICT, JobState.FAILED),
+    ("400", (400, error("invalid_input")), OutboxState.REFUSED, JobState.VERIFIED),
+    ("422", (422, b"no"), OutboxState.REFUSED, JobState.VERIFIED),
+    ("401", (401, error("unauthorized")), OutboxState.PENDING, JobState.VERIFIED),
+    ("403", (403, b""), OutboxState.PENDING, JobState.VERIFIED),
+    ("408", (408, b""), OutboxState.PENDING, JobState.VERIFIED),
+    ("425", (425, b""), OutboxState.PENDING, JobState.VERIFIED),
+    ("429", (429, b""), OutboxState.PENDING, JobState.VERIFIED),
+    ("500", (500, b""), OutboxState.PENDING, JobState.VERIFIED),
+    ("503", (503, b""), OutboxState.PENDING, JobState.VERIFIED),
+    ("lost", None, OutboxState.PENDING, JobState.VERIFIED),
+    ("garbage", (200, b"thanks"), OutboxState.PENDING, JobState.VERIFIED),
+    ("404 of a proxy", (404, b"<html>"), OutboxState.PENDING, JobState.VERIFIED),
+    (
+        "still waits",
+        (200, {"acs_credential": issued(warnings=[warning("waiting_to_be_issued")]), "ok": True}),
+        OutboxState.PENDING,
+        JobState.VERIFIED,
+    ),
+    (
+        "still to be reissued",
+        (200, {"acs_credential": issued(warnings=[warning("needs_to_be_reissued")]), "ok": True}),
+        OutboxState.PENDING,
+        JobState.VERIFIED,
+    ),
+    (
+        "not issued",
+        (200, {"acs_credential": issued(is_issued=False), "ok": True}),
+        OutboxState.PENDING,
+        JobState.VERIFIED,
+    ),
+    (
+        "another one",
+        (200, {"acs_credential": issued(acs_credential_id="other"), "ok": True}),
+        OutboxState.PENDING,
+        JobState.VERIFIED,
+    ),
+    (
+        "other warnings don't matter",
+        (200, {"acs_credential": issued(warnings=[warning("schedule_modified")]), "ok": True}),
+        OutboxState.ACKNOWLEDGED,
+        JobState.REPORTED,
+    ),
+]
+
+
+@pytest.mark.parametrize(("answer", "state", "job"), [row[1:] for row in ENDS], ids=[row[0] for row in ENDS])
+async def test_every_answer_has_its_end(
+    peer: Scripted, journal: Journal, reporting: Reporting, answer: object, state: OutboxState, job: JobState
+) -> None:
+    peer.answer = lambda _: answer  # type: ignore[assignment, return-value]
+    before = entry(journal)
+    await reporting.send(before)
+    after = entry(journal)
+    assert (after.state, journal.job(1).state) == (state, job)
+    assert after.tries == 1
+    if state is OutboxState.PENDING:
+        assert after.next_try_at > before.next_try_at
+    assert reporting.key_refused is (isinstance(answer, tuple) and answer[0] in (401, 403))
+
+
+async def test_a_404_of_the_path_is_not_the_credentials(peer: Scripted, journal: Journal, reporting: Reporting) -> None:
+    peer.answer = lambda request: (200, OK) if request.path.endswith("/get") else (404, error("route_not_found"))
+    await reporting.send(entry(journal))
+    assert entry(journal).state is OutboxState.REFUSED
+
+
+async def test_retry_after_is_honoured(peer: Scripted, journal: Journal, reporting: Reporting) -> None:
+    peer.answer = lambda _: (503, b"", {"Retry-After": "600"})
+    await reporting.send(entry(journal))
+    wait = clock.parse(entry(journal).next_try_at) - clock.now()
+    assert 590 < wait.total_seconds() <= 600
+
+
+async def test_pauses_grow_and_stay_bounded(peer: Scripted, journal: Journal, reporting: Reporting) -> None:
+    peer.answer = lambda _: None
+    pauses = []
+    for _ in range(9):
+        await reporting.send(entry(journal))
+        pauses.append((clock.parse(entry(journal).next_try_at) - clock.now()).total_seconds())
+    assert all(pause <= 60 for pause in pauses)
+    assert pauses[0] <= 1 < pauses[3]
+    assert pauses[-1] > 25
+
+
+async def test_until_it_is_acknowledged_with_one_key(peer: Scripted, journal: Journal, reporting: Reporting) -> None:
+    done = asyncio.Event()
+
+    def answer(_: object) -> object:
+        if len(peer.requests) < 3:
+            return (503, b"", {"Retry-After": "0.01"})
+        done.set()
+        return (200, OK)
+
+    peer.answer = answer  # type: ignore[assignment]
+    task = asyncio.create_task(reporting.run())
+    async with asyncio.timeout(10):
+        await done.wait()
+        while journal.job(1).state is not JobState.REPORTED:
+            await asyncio.sleep(0)
+    task.cancel()
+    assert len({request.headers["idempotency-key"] for request in peer.requests}) == 1
+    assert len({str(request.body) for request in peer.requests}) == 1
+
+
+async def test_it_sleeps_until_there_is_something(peer: Scripted, journal: Journal, reporting: Reporting) -> None:
+    peer.answer = lambda _: (200, OK)
+    await reporting.send(entry(journal))
+    task = asyncio.create_task(reporting.run())
+    await asyncio.sleep(0)
+    verified(journal, claimed(journal, "c2"), "04a2", number="n2")
+    peer.answer = lambda _: (200, {"acs_credential": issued(acs_credential_id="c2"), "ok": True})
+    reporting.report_soon()
+    async with asyncio.timeout(10):
+        while journal.job(2).state is not JobState.REPORTED:
+            await asyncio.sleep(0)
+    task.cancel()

@@ -1,0 +1,217 @@
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agent.config import ConfigError, ServiceConfig
+from agent.credential import MalformedCredential
+from agent.service import Gone, NotAllowed, Refused, Service, Unreachable, _retry_after
+from tests.agent.samples import ID, issued, waiting
+from tests.rig.scripted import Request, Scripted, error, scripted
+
+KEY = "seam_secret_of_the_test"
+
+
+@pytest.fixture
+async def peer(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scripted]:
+    monkeypatch.setenv("CARD_ENCODER_API_KEY", KEY)
+    async with scripted() as peer:
+        yield peer
+
+
+@pytest.fixture
+async def service(peer: Scripted) -> AsyncIterator[Service]:
+    service = Service(ServiceConfig(endpoint=peer.url))
+    yield service
+    await service.aclose()
+
+
+def page(items: list[object], cursor: str | None = None) -> tuple[int, object]:
+    pagination = {"has_next_page": cursor is not None, "next_page_cursor": cursor, "next_page_url": None}
+    return 200, {"acs_credentials": items, "pagination": pagination, "ok": True}
+
+
+async def listed(service: Service, **how: bool) -> list[list[object]]:
+    return [list(page.items) async for page in service.credentials(**how)]
+
+
+async def test_pages_follow_the_cursor(peer: Scripted, service: Service) -> None:
+    pages = {None: page([1], "a"), "a": page([2], "b"), "b": page([3])}
+    peer.answer = lambda request: pages[request.body.get("page_cursor")]
+    assert await listed(service) == [[1], [2], [3]]
+    assert all(request.headers["authorization"] == f"Bearer {KEY}" for request in peer.requests)
+    assert all(request.path == "/acs/credentials/list" for request in peer.requests)
+
+
+async def test_a_cursor_that_goes_in_circles_ends(peer: Scripted, service: Service) -> None:
+    peer.answer = lambda _: page([1], "a")
+    with pytest.raises(Unreachable, match="circle"):
+        await listed(service)
+    assert len(peer.requests) == 2
+
+
+async def test_only_the_configured_systems(peer: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(ServiceConfig(endpoint=peer.url, acs_system_ids=("s1", "s2")))
+    peer.answer = lambda _: page([])
+    await listed(service)
+    assert [request.body["acs_system_id"] for request in peer.requests] == ["s1", "s2"]
+
+
+async def test_the_filter_is_used_where_it_is_taken(peer: Scripted, service: Service) -> None:
+    peer.answer = lambda _: page([])
+    await listed(service, only_unissued=True)
+    await listed(service)
+    assert [request.body.get("is_issued") for request in peer.requests] == [False, None]
+    assert service.filters_by_is_issued
+
+
+async def test_the_filter_is_given_up_where_it_is_refused(peer: Scripted, service: Service) -> None:
+    peer.answer = lambda request: (400, error("invalid_input")) if "is_issued" in request.body else page([1])
+    assert await listed(service, only_unissued=True) == [[1]]
+    assert await listed(service, only_unissued=True) == [[1]]
+    assert ["is_issued" in request.body for request in peer.requests] == [True, False, False]
+    assert not service.filters_by_is_issued
+
+
+async def test_get(peer: Scripted, service: Service) -> None:
+    raw = waiting()
+    peer.answer = lambda _: (200, {"acs_credential": raw, "ok": True})
+    assert (await service.get(ID)).as_sent() == raw
+    with pytest.raises(MalformedCredential, match="another"):
+        await service.get("another-id")
+
+
+TROUBLE = [
+    ("404", (404, error("acs_credential_not_found")), Gone),
+    ("404 of a proxy", (404, b"<html>not here</html>", {"Content-Type": "text/html"}), Unreachable),
+    ("404 of another kind", (404, {"detail": "Not Found"}), Refused),
+    ("401", (401, error("unauthorized")), NotAllowed),
+    ("403", (403, b""), NotAllowed),
+    ("400", (400, error("invalid_input")), Refused),
+    ("409", (409, error("conflict")), Refused),
+    ("408", (408, b""), Unreachable),
+    ("425", (425, b""), Unreachable),
+    ("429", (429, b"slow down"), Unreachable),
+    ("500", (500, error("internal_server_error")), Unreachable),
+    ("503, empty", (503, b""), Unreachable),
+    ("redirect", (302, b"", {"Location": "http://elsewhere.example/"}), Unreachable),
+    ("garbage", (200, b"\x00\xff not json"), Unreachable),
+    ("json, no object", (200, [1, 2]), Unreachable),
+    ("nothing", (200, b""), Unreachable),
+    ("cut off", None, Unreachable),
+    ("half an answer", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", Unreachable),
+    ("no HTTP", b"SSH-2.0-OpenSSH_9.2\r\n", Unreachable),
+    ("error that is no object", (400, {"error": "x", "ok": False}), Refused),
+    ("error type that is no text", (400, {"error": {"type": ["x"]}, "ok": False}), Refused),
+]
+
+
+@pytest.mark.parametrize(("answer", "kind"), [row[1:] for row in TROUBLE], ids=[row[0] for row in TROUBLE])
+async def test_trouble_has_one_of_four_names(peer: Scripted, service: Service, answer: object, kind: type) -> None:
+    peer.answer = lambda _: answer  # type: ignore[assignment, return-value]
+    with pytest.raises(kind) as caught:
+        await service.get(ID)
+    assert type(caught.value) is kind
+    assert KEY not in str(caught.value)
+
+
+async def test_nobody_listens(service: Service, peer: Scripted) -> None:
+    gone = Service(ServiceConfig(endpoint="http://127.0.0.1:9"))
+    with pytest.raises(Unreachable, match="ConnectError"):
+        await gone.get(ID)
+
+
+async def test_retry_after_reaches_the_caller(peer: Scripted, service: Service) -> None:
+    peer.answer = lambda _: (429, b"", {"Retry-After": "7"})
+    with pytest.raises(Unreachable) as caught:
+        await service.get(ID)
+    assert caught.value.retry_after == 7
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("3", 3),
+        ("1.5", 1.5),
+        ("-5", 0),
+        ("999999", 3600),
+        ("nan", None),
+        ("soon", None),
+        ("Tue, 01 Jul 2025 12:00:00 GMT", 0),
+        ("Tue, 01 Jul 2085 12:00:00 GMT", 3600),
+        ("Tue, 99 Jul", None),
+    ],
+)
+def test_retry_after_in_both_forms(value: str | None, seconds: float | None) -> None:
+    assert _retry_after(value) == seconds
+
+
+async def test_a_number_is_matched_whole(peer: Scripted, service: Service) -> None:
+    peer.answer = lambda _: page([issued(card_number="1234"), issued(card_number="12345"), "garbage"])
+    assert [c.card_number for c in await service.with_card_number("1234")] == ["1234"]
+    peer.answer = lambda _: page([], "more")
+    with pytest.raises(Unreachable, match="search"):
+        await service.with_card_number("1234")
+
+
+async def test_report(peer: Scripted, service: Service) -> None:
+    peer.answer = lambda _: (200, {"acs_credential": issued(), "ok": True})
+    assert (await service.report({"acs_credential_id": ID}, "key-1")).is_issued
+    request = peer.requests[0]
+    assert (request.path, request.headers["idempotency-key"]) == ("/acs/credentials/report_issued", "key-1")
+    peer.answer = lambda _: (200, {"ok": True})
+    with pytest.raises(Unreachable, match="can't be read"):
+        await service.report({"acs_credential_id": ID}, "key-1")
+
+
+async def test_events_where_there_are_any(peer: Scripted, service: Service) -> None:
+    event = {"event_type": "acs_credential.deleted", "acs_credential_id": ID, "created_at": "2026-11-23T12:00:00Z"}
+    peer.answer = lambda _: (200, {"events": [event, {"event_type": "other"}, 7], "ok": True})
+    assert await service.deleted_since("2026") == [(ID, "2026-11-23T12:00:00Z")]
+    peer.answer = lambda _: (404, error("not_found"))
+    assert await service.deleted_since("2026") == []
+    assert await service.deleted_since("2026") == []
+    assert len(peer.requests) == 2
+
+
+async def test_a_gigantic_answer_is_not_swallowed(
+    peer: Scripted, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.service._MOST_BYTES", 10_000)
+    peer.answer = lambda _: (200, b"x" * 100_000)
+    with pytest.raises(Unreachable, match="too large"):
+        await service.get(ID)
+
+
+async def test_many_requests_at_once(peer: Scripted, service: Service) -> None:
+    def answer(request: Request) -> tuple[int, object]:
+        return 200, {"acs_credential": waiting(acs_credential_id=request.body["acs_credential_id"]), "ok": True}
+
+    peer.answer = answer
+    found = await asyncio.gather(*(service.get(f"c{n}") for n in range(20)))
+    assert [credential.acs_credential_id for credential in found] == [f"c{n}" for n in range(20)]
+
+
+def test_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CARD_ENCODER_API_KEY", raising=False)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    config = ServiceConfig(endpoint="https://service.example")
+    with pytest.raises(ConfigError, match="no API key"):
+        config.api_key()
+    monkeypatch.setenv("CARD_ENCODER_API_KEY", "from-environment")
+    assert config.api_key().get_secret_value() == "from-environment"
+    (tmp_path / "api-key").write_text("from-systemd\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert config.api_key().get_secret_value() == "from-systemd"
+    (tmp_path / "file").write_text("from-file\n")
+    named = ServiceConfig(endpoint="https://service.example", api_key_file=tmp_path / "file")
+    assert named.api_key().get_secret_value() == "from-file"
+    lost = ServiceConfig(endpoint="https://service.example", api_key_file=tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match="api_key_file"):
+        lost.api_key()
+    (tmp_path / "file").write_text("two\nlines")
+    with pytest.raises(ConfigError, match="no API key") as caught:
+        named.api_key()
+    assert "two" not in str(caught.value)
