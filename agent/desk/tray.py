@@ -1,0 +1,76 @@
+"""The tray of virtual cards, where an encoder has one: cards to put down and take away without hands."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from agent.desk.answers import Refusal, success
+from agent.desk.inputs import TrayInput, body_of
+from agent.operations import Operations
+
+
+@runtime_checkable
+class Tray(Protocol):
+    """What a virtual encoder offers beside `Encoder`."""
+
+    def tray(self) -> list[dict[str, Any]]:
+        """The cards: uid, kind, and which of them lies on the encoder."""
+        ...
+
+    def put(self, uid: str | None = None, kind: str | None = None) -> str:
+        """Put a card on the encoder: this one of the tray, or a new one of this kind. Returns its UID."""
+        ...
+
+    def take(self) -> None:
+        """Take the card away."""
+        ...
+
+
+class TrayApi:
+    """`/api/tray...`."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+
+    def routes(self) -> list[Route]:
+        """Its routes."""
+        return [
+            Route("/api/tray", self.trays),
+            Route("/api/tray/put", self.put, methods=["POST"]),
+            Route("/api/tray/take", self.take, methods=["POST"]),
+        ]
+
+    async def trays(self, _: Request) -> Response:
+        """GET /api/tray."""
+        return success(
+            trays=[
+                {"encoder": station.name, "cards": station.encoder.tray()}
+                for station in self._operations.stations
+                if isinstance(station.encoder, Tray)
+            ]
+        )
+
+    async def put(self, request: Request) -> Response:
+        """POST /api/tray/put."""
+        asked = await body_of(request, TrayInput)
+        try:
+            uid = self._tray(asked.encoder).put(asked.uid, asked.kind)
+        except (KeyError, ValueError) as error:
+            raise Refusal(400, "invalid_input", f"There is no such card: {error}") from error
+        return success(uid=uid)
+
+    async def take(self, request: Request) -> Response:
+        """POST /api/tray/take."""
+        asked = await body_of(request, TrayInput)
+        self._tray(asked.encoder).take()
+        return success()
+
+    def _tray(self, name: str) -> Tray:
+        for station in self._operations.stations:
+            if station.name == name and isinstance(station.encoder, Tray):
+                return station.encoder
+        raise Refusal(404, "tray_not_found", "This encoder has no tray of virtual cards.")
