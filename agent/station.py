@@ -64,6 +64,7 @@ class Station:
         self._stopping = False
         self._still_there = journal.last_verified_uid(config.name)
         self._busy_since: float | None = None
+        self._chosen_at = 0.0
 
     @property
     def name(self) -> str:
@@ -162,7 +163,7 @@ class Station:
 
     async def _encode(self, job: Job) -> None:
         self.job, self.progress = job, None
-        self._busy_since = time.monotonic()
+        self._busy_since = self._chosen_at = time.monotonic()
         self._changed()
         try:
             entry = await self._try(job)
@@ -205,6 +206,7 @@ class Station:
             "ok": error is None,
             "error": error and {"type": error.type, "message": error.message, "next_step": error.next_step},
             "at": entry.created_at if entry else None,
+            "seconds": round(time.monotonic() - self._chosen_at, 3),
         }
         self._events.publish("outcome", **self.last_outcome)
 
