@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from drivers.encoder import Options
 from drivers.layouts.raw import Encoding
@@ -49,6 +49,12 @@ class WiegandOptions(_Section):
     format: Format = "H10301"
     facility_code: int | None = Field(default=None, ge=0, le=0xFFFF)
     """The facility that a card number without one belongs to."""
+
+    @model_validator(mode="after")
+    def _facility_fits(self) -> Self:
+        if self.format == "H10301" and self.facility_code is not None and self.facility_code > 0xFF:
+            raise ValueError("facility_code must be at most 255 in H10301")
+        return self
 
 
 class ClassicKeys(_Section):

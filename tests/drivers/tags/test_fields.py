@@ -1,0 +1,125 @@
+"""Raw and Wiegand layouts on tags."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from drivers.encoder import CardState
+from drivers.errors import IncompatibleCardFormat
+from drivers.tags import TagOptions
+from drivers.tags.options import ClassicKeys, RawOptions, WiegandOptions
+from tests.drivers.tags.rig import NEW, UID, Desk, new_card, writes
+
+OPEN = ClassicKeys(sector_key_a=SecretStr("FFFFFFFFFFFF"))
+
+
+def raw(**options: object) -> TagOptions:
+    return TagOptions(layout="raw", raw=RawOptions.model_validate(options), keys=OPEN)
+
+
+def wiegand(**options: object) -> TagOptions:
+    return TagOptions(layout="wiegand", wiegand=WiegandOptions.model_validate(options), keys=OPEN)
+
+
+def test_ascii_at_the_first_user_page() -> None:
+    card = new_card("Ultralight EV1")
+    desk = Desk(raw())
+    assert desk.encode(card).medium == "Ultralight EV1"
+    assert card.memory[16:32] == NEW.encode()
+    assert desk.scan(card).card_number == NEW
+
+
+def test_hex_takes_the_uid_of_the_card() -> None:
+    card = new_card("NTAG213")
+    Desk(raw(encoding="hex", length=7, first=8)).encode(card, None)
+    assert card.memory[32:39] == UID
+    assert card.memory[39] == 0
+
+
+def test_bytes_behind_the_field_stay() -> None:
+    card = new_card("NTAG213")
+    card.memory[32:40] = b"\0\0\0\0\0abc"
+    Desk(raw(first=8, length=5)).encode(card, "12345")
+    assert card.memory[32:40] == b"12345abc"
+
+
+def test_a_wiegand_number_is_one_page() -> None:
+    card = new_card("NTAG213")
+    card.memory[16:20] = bytes(4)
+    result = Desk(wiegand()).encode(card, "123-4567")
+    assert card.memory[16:20] == bytes.fromhex("02F623AE")
+    assert result.written == 1
+    assert Desk(wiegand()).scan(card).card_number == "123-4567"
+
+
+def test_the_number_is_reported_as_it_was_asked_for() -> None:
+    card, desk = new_card("NTAG213"), Desk(wiegand(facility_code=123))
+    for number in ("4567", "123-4567", "123-04567"):
+        assert desk.encode(card, number).card_number == number
+    assert [found.card_number for found in desk.bound[1:]] == ["123-4567", "123-04567"]
+
+
+def test_another_number_than_the_layout_takes_is_refused_before_bind() -> None:
+    card, desk = new_card("NTAG213"), Desk(wiegand())
+    with pytest.raises(IncompatibleCardFormat, match="form"):
+        desk.encode(card, "hello")
+    assert not desk.bound
+    assert not writes(card)
+
+
+def test_content_that_is_neither_is_foreign() -> None:
+    card = new_card("NTAG213")
+    assert Desk(wiegand()).scan(card).state is CardState.FOREIGN
+    assert Desk(raw()).scan(card).state is CardState.FOREIGN
+
+
+def test_a_number_that_would_read_as_blank_is_refused() -> None:
+    card = new_card("NTAG213")
+    with pytest.raises(IncompatibleCardFormat, match="zeros"):
+        Desk(raw(encoding="hex", length=8)).encode(card, "0000000000000001")
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "fits"),
+    [
+        ("NTAG213", 36, True),
+        ("NTAG213", 37, False),
+        ("Ultralight", 12, True),
+        ("Ultralight", 13, False),
+        ("Ultralight", 16, False),
+        ("NTAG216", 200, True),
+    ],
+)
+def test_the_field_must_lie_in_user_memory(kind: str, first: int, fits: bool) -> None:
+    card, desk = new_card(kind), Desk(raw(first=first))
+    if fits:
+        desk.encode(card)
+        assert card.memory[4 * first : 4 * first + 16] == NEW.encode()
+    else:
+        with pytest.raises(IncompatibleCardFormat, match="room"):
+            desk.encode(card)
+        assert not writes(card)
+        assert desk.scan(card).state is CardState.FOREIGN
+
+
+def test_a_field_on_a_classic_skips_the_trailer() -> None:
+    card = new_card("MIFARE Classic 1K")
+    desk = Desk(raw(first=6, length=32))
+    number = "0123456789" * 3
+    desk.encode(card, number)
+    assert card.memory[96:112] == number[:16].encode()
+    assert card.memory[128:142] == number[16:].encode()
+    assert desk.scan(card).card_number == number
+
+
+def test_a_trailer_is_no_place_for_content() -> None:
+    with pytest.raises(IncompatibleCardFormat, match=r"raw\.first"):
+        Desk(raw(first=7)).encode(new_card("MIFARE Classic 1K"))
+
+
+def test_a_classic_needs_its_key() -> None:
+    card = new_card("MIFARE Classic 1K")
+    with pytest.raises(IncompatibleCardFormat, match=r"keys\.sector_key_a"):
+        Desk(TagOptions(layout="raw")).encode(card)
+    assert [operation.name for operation in card.operations] == ["uid"]
