@@ -26,6 +26,6 @@ def watchdog_interval_s() -> float | None:
     """How often systemd wants a sign of life at least (half of WATCHDOG_USEC), or None where it wants none."""
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     pid = os.environ.get("WATCHDOG_PID")
-    if not microseconds.isdigit() or (pid and pid != str(os.getpid())):
+    if not microseconds.isdigit() or not int(microseconds) or (pid and pid != str(os.getpid())):
         return None
     return int(microseconds) / 2_000_000
