@@ -78,7 +78,7 @@ class NdefContent:
         if any(first < found.at + len(tlv) and found.at < end for first, end in found.reserved):
             raise IncompatibleCardFormat("The card keeps part of its memory for locks, just where the content goes.")
         area.load(range(found.at // area.unit, (found.at + 1) // area.unit + 1))
-        return plan_tlv(area.known, area.unit, found.at, tlv)
+        return plan_tlv(area.known, area.unit, found.at, tlv, blank=found.state is CardState.BLANK)
 
     def _blocks(self, area: Area) -> ndef.Reading:
         needed = 0

@@ -54,6 +54,8 @@ class _Encoding:
         self._options = options
         self._request = request
         self._content = content
+        self._place = ""
+        """The page or block in hand, for people."""
 
     def run(self) -> EncodeResult:
         self._progress(Stage.LOOKING, 0, 1)
@@ -106,6 +108,7 @@ class _Encoding:
             self._progress(Stage.WRITING, done, len(plan.steps))
             if step.validating and not self._tag.link.steady():
                 raise TagLost
+            self._place = area.name(step.index)
             area.write(step.index, step.data)
         self._progress(Stage.WRITING, len(plan.steps), len(plan.steps))
 
@@ -114,6 +117,7 @@ class _Encoding:
         area.forget()
         for done, (index, data) in enumerate(plan.target.items()):
             self._progress(Stage.VERIFYING, done, len(plan.target))
+            self._place = area.name(index)
             area.load(range(index, index + 1))
             if area.known[index] != data:
                 raise Mismatch
@@ -122,7 +126,7 @@ class _Encoding:
     def _judge(self, error: LinkError) -> EncoderError:
         """What trouble after `bind` means, decided by looking at the card again where it is still the same one."""
         if not self._tag.pen.started:
-            return _gone() if isinstance(error, TagLost) else _refuses(error)
+            return _gone() if isinstance(error, TagLost) else self._refuses(error)
         if isinstance(error, TagLost):
             return _interrupted("The card was taken away, or swapped, while it was being written.")
         try:
@@ -151,8 +155,15 @@ class _Encoding:
         if link.uid() != self._uid:
             return _interrupted("Another card lies on the encoder than the one that was being written.")
         if unchanged or (reading.state is CardState.BLANK and not isinstance(error, Mismatch)):
-            return _refuses(error)
+            return self._refuses(error)
         return _interrupted("What was read back from the card is not what was written.")
+
+    def _refuses(self, error: LinkError) -> IncompatibleCardFormat:
+        if isinstance(error, Refused):
+            return IncompatibleCardFormat(
+                "The card refuses to be written: it is locked.", status=error.status, place=self._place
+            )
+        return IncompatibleCardFormat("The card accepts writing but does not keep what is written.", place=self._place)
 
     @property
     def _area(self) -> Area:
@@ -179,9 +190,3 @@ def _not_readable(error: LinkError) -> NoCredentialOnEncoder | IncompatibleCardF
     if isinstance(error, Refused):
         return IncompatibleCardFormat("The card does not let itself be read.", status=error.status)
     return _gone()
-
-
-def _refuses(error: LinkError) -> IncompatibleCardFormat:
-    if isinstance(error, Refused):
-        return IncompatibleCardFormat("The card refuses to be written: it is locked.", status=error.status)
-    return IncompatibleCardFormat("The card accepts writing but does not keep what is written.")

@@ -67,16 +67,16 @@ def merged(old: Units, unit: int, at: int, data: bytes) -> dict[int, bytes]:
     return {index: bytes(span[(index - first) * unit :][:unit]) for index in range(first, last + 1)}
 
 
-def plan_tlv(old: Units, unit: int, at: int, tlv: bytes) -> Plan:
+def plan_tlv(old: Units, unit: int, at: int, tlv: bytes, *, blank: bool) -> Plan:
     """Put an NDEF TLV at byte `at`: its length goes to 0 first, then the data is written, then the length.
 
-    The unit with `at`, and the one with the length, must be known. Until the last write the memory reads as empty.
-    The writes that invalidate change one byte each, and the last one nothing that could make another number of it, so
-    that not even half a write can mislead.
+    The unit with `at`, and the one with the length, must be known; `blank` says that the memory reads as blank now.
+    Until the last write it does. The writes that invalidate change one byte each, and the last one nothing that could
+    make another number of it, so that not even half a write can mislead.
     """
     draft = _Draft(old, unit)
     length_unit, length_place = divmod(at + 1, unit)
-    if not _may_stay_empty(old, unit, at, tlv):
+    if not (blank and _may_stay_empty(old, unit, at, tlv)):
         _invalidate(draft, at)
     target = merged(old, unit, at, tlv)
     for index, data in target.items():

@@ -25,6 +25,10 @@ def card_with(kind: str, old: str | None) -> Card:
     return card
 
 
+def _unit(card: Card) -> str:
+    return "page" if isinstance(card, VirtualType2) else "block"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("old", [None, OLD])
 def test_every_refused_write_leaves_the_card_as_it_was_or_blank(kind: str, old: str | None) -> None:
@@ -36,7 +40,7 @@ def test_every_refused_write_leaves_the_card_as_it_was_or_blank(kind: str, old: 
         card.fault = at(number, Effect.REFUSE, name="write")
         with pytest.raises(IncompatibleCardFormat, match="locked") as caught:
             Desk().encode(card)
-        assert caught.value.data == {"status": "NAK"}
+        assert caught.value.data == {"status": "NAK", "place": f"{_unit(card)} {writes(card)[number].number}"}
         card.fault = None
         assert bytes(card.memory) == before or Desk().scan(card).state is CardState.BLANK
 
