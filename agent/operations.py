@@ -364,8 +364,13 @@ class Operations:
             "queue": [job_json(job) for job in self.journal.queue(jobs)],
             "recent": [job_json(job) for job in self.journal.recent(min(jobs, 50))],
             "skipped": [
-                {"acs_credential_id": i, "code": decision.code, "reason": decision.reason}
-                for i, decision in self.polling.remarks
+                {
+                    "acs_credential_id": acs_credential_id,
+                    "display_name": self.polling.remarks.display_name(acs_credential_id),
+                    "code": decision.code,
+                    "reason": decision.reason,
+                }
+                for acs_credential_id, decision in self.polling.remarks
             ],
             "reports": {
                 "unfinished": self.journal.count_reports(),
@@ -397,6 +402,7 @@ class Operations:
             "trouble": station.trouble and {"type": station.trouble.type, "message": str(station.trouble)},
             "card_here": station.card_here,
             "take_the_card_away": station.spent is not None,
+            "spent": station.spent and str(station.spent),
             "job_id": station.job.job_id if station.job else None,
             "progress": progress
             and {"stage": str(progress.stage), "done": progress.done, "total": progress.total, "of": list(Stage)},
@@ -433,6 +439,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "display_name": credential.get("display_name"),
         "external_type": credential.get("external_type"),
         "state": str(job.state),
+        "ready": job.ready,
         "code": job.code,
         "reason": job.reason,
         "reissue": job.reissue,

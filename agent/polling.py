@@ -11,8 +11,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Iterator
 
 import structlog
 
@@ -44,12 +43,12 @@ class Remarks:
     """Credentials that get no job, and why: for the desk and the summary. Bounded, newest last."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Decision] = {}
+        self._kept: dict[str, tuple[Decision, str | None]] = {}
 
-    def note(self, acs_credential_id: str, decision: Decision) -> None:
+    def note(self, acs_credential_id: str, decision: Decision, display_name: str | None = None) -> None:
         """Keep it, forgetting the oldest where there are too many."""
         self._kept.pop(acs_credential_id, None)
-        self._kept[acs_credential_id] = decision
+        self._kept[acs_credential_id] = decision, display_name
         if len(self._kept) > _KEPT_REMARKS:
             del self._kept[next(iter(self._kept))]
 
@@ -57,8 +56,12 @@ class Remarks:
         """It has a job, or is no longer of interest."""
         self._kept.pop(acs_credential_id, None)
 
-    def __iter__(self) -> Any:
-        return iter(list(self._kept.items()))
+    def __iter__(self) -> Iterator[tuple[str, Decision]]:
+        return iter([(acs_credential_id, decision) for acs_credential_id, (decision, _) in self._kept.items()])
+
+    def display_name(self, acs_credential_id: str) -> str | None:
+        """What the service calls the credential, where it is kept here and has a name."""
+        return self._kept.get(acs_credential_id, (None, None))[1]
 
 
 class Polling:
@@ -190,7 +193,7 @@ class Polling:
             credential = read(item)
         except MalformedCredential as error:
             decision = Decision(Action.HOLD, "malformed", f"The service's data on it can't be read: {error.problem}.")
-            self._remark(acs_credential_id, decision)
+            self.remarks.forget(acs_credential_id)
             return Intake(
                 acs_credential_id,
                 JobState.HELD,
@@ -205,7 +208,7 @@ class Polling:
                 None,
             )
         decision = self._decide(credential, asked)
-        self._remark(acs_credential_id, decision)
+        self._remark(acs_credential_id, decision, credential.display_name)
         return Intake(
             acs_credential_id=acs_credential_id,
             state=_STATE[decision.action],
@@ -230,9 +233,9 @@ class Polling:
             return Decision(Action.HOLD, "no_encoder_for_it", f"No encoder configured at this desk can write {kind}.")
         return decision
 
-    def _remark(self, acs_credential_id: str, decision: Decision) -> None:
+    def _remark(self, acs_credential_id: str, decision: Decision, display_name: str | None) -> None:
         if decision.action is Action.SKIP:
-            self.remarks.note(acs_credential_id, decision)
+            self.remarks.note(acs_credential_id, decision, display_name)
         else:
             self.remarks.forget(acs_credential_id)
 

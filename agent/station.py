@@ -202,6 +202,7 @@ class Station:
         self.last_outcome = {
             "job_id": job.job_id,
             "acs_credential_id": job.acs_credential_id,
+            "display_name": job.credential.get("display_name"),
             "encoder": self.name,
             "ok": error is None,
             "error": error and {"type": error.type, "message": error.message, "next_step": error.next_step},

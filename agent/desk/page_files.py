@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-_FILES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/desk.css": ("desk.css", "text/css; charset=utf-8"),
-    "/desk.js": ("desk.js", "text/javascript; charset=utf-8"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
+_MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
 }
 
 
 def routes() -> list[Route]:
-    """One route for each file."""
-    return [Route(path, _endpoint(name, media_type)) for path, (name, media_type) in _FILES.items()]
+    """One route for each file; index.html is `/`."""
+    found = sorted(files("agent.desk").joinpath("page").iterdir(), key=lambda file: file.name)
+    return [
+        Route("/" if file.name == "index.html" else f"/{file.name}", _endpoint(file))
+        for file in found
+        if Path(file.name).suffix in _MEDIA_TYPES
+    ]
 
 
-def _endpoint(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
-    content = files("agent.desk").joinpath("page", name).read_bytes()
+def _endpoint(file: Traversable) -> Callable[[Request], Awaitable[Response]]:
+    content, media_type = file.read_bytes(), _MEDIA_TYPES[Path(file.name).suffix]
 
     async def endpoint(_: Request) -> Response:
         return Response(content, headers={"cache-control": "no-cache", "content-type": media_type})

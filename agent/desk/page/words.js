@@ -1,0 +1,131 @@
+// States in words. Nothing here touches the page.
+
+const sentence = (text) => (text && !/[.!?]$/.test(text) ? `${text}.` : text || "");
+
+export const nameOf = (job) => job.display_name || `Credential ${job.acs_credential_id.slice(0, 8)}`;
+
+export function timeOf(text) {
+  if (!text) return "";
+  const moment = new Date(text);
+  const today = new Date().toDateString() === moment.toDateString();
+  const time = { hour: "2-digit", minute: "2-digit" };
+  return moment.toLocaleString(undefined, today ? time : { day: "numeric", month: "short", ...time });
+}
+
+const JOB_STATES = {
+  claimed: "Ready for a card",
+  bound: "Card found",
+  writing: "Interrupted",
+  held: "On hold",
+  waiting: "Waiting",
+  verified: "On its card",
+  reported: "Issued",
+  failed: "Conflict",
+  cancelled: "Not encoded",
+  orphaned: "Take the card back",
+};
+
+const TONES = {
+  writing: "trouble", held: "wait", verified: "done", reported: "done", failed: "trouble", orphaned: "trouble",
+};
+
+export function jobState(job, isBusy) {
+  if (isBusy) return { text: "On the encoder", tone: "busy" };
+  if (job.state === "claimed" && job.picked) return { text: "Goes next", tone: "busy" };
+  return { text: JOB_STATES[job.state] || job.state, tone: TONES[job.state] || "" };
+}
+
+export function jobFacts(job) {
+  const facts = [];
+  if (job.state === "reported") facts.push(timeOf(job.updated_at));
+  else if (job.reason && job.code !== "waiting_to_be_issued") facts.push(sentence(job.reason));
+  if (job.reissue && job.code !== "needs_to_be_reissued") facts.push("To be encoded again.");
+  if (job.ends_at && !["cancelled", "reported"].includes(job.state)) facts.push(`Valid until ${timeOf(job.ends_at)}`);
+  if (job.card_uid && ["reported", "verified", "orphaned"].includes(job.state)) facts.push(`Card ${job.card_uid}`);
+  if (job.encoder && job.state === "reported") facts.push(job.encoder);
+  return facts.filter(Boolean).join(" · ");
+}
+
+export const reportState = (entry) =>
+  ({ pending: "Being sent", conflict: "Conflict", refused: "Refused" })[entry.state] || entry.state;
+
+const line = (kind, glyph, big, small = "") => ({ kind, glyph, big, small });
+
+// The one line that matters: what the person at this encoder does now.
+export function encoderLine(encoder, queue) {
+  if (!encoder.online) {
+    return encoder.trouble
+      ? line("trouble", "trouble", "Trouble: the encoder is not ready", encoder.trouble.message)
+      : line("idle", "idle", "Opening the encoder");
+  }
+  if (encoder.job_id !== null) return atWork(encoder, queue.find((job) => job.job_id === encoder.job_id));
+  if (encoder.card_here && encoder.take_the_card_away) return afterwards(encoder);
+  const interrupted = queue.find((job) => job.state === "writing" && job.encoder === encoder.name);
+  if (interrupted) {
+    return line("trouble", "trouble", "Trouble: put the same card back", `${nameOf(interrupted)}: ${interrupted.reason}`);
+  }
+  return ready(encoder, queue);
+}
+
+function atWork(encoder, job) {
+  const who = job ? nameOf(job) : "";
+  const step = encoder.progress;
+  if (!step || step.stage === "looking") return line("busy", "write", "Card found - leave it there", who);
+  if (step.stage === "verifying") return line("busy", "write", "Checking - leave the card there", who);
+  return line("busy", "write", `Writing ${step.done} of ${step.total} - leave the card there`, who);
+}
+
+function afterwards(encoder) {
+  const last = encoder.last_outcome;
+  if (encoder.spent === "scanned" || !last) return line("done", "done", "Card read - take the card away");
+  const who = last.display_name || "";
+  if (last.ok) return line("done", "done", "Done - take the card away", who);
+  return line("trouble", "trouble", `Trouble: ${last.error.message}`, [who, last.error.next_step].filter(Boolean).join(": "));
+}
+
+function ready(encoder, queue) {
+  const fits = (job) => job.state === "claimed" && (!job.encoder || job.encoder === encoder.name || !job.picked);
+  const next = queue.find((job) => fits(job) && (encoder.mode === "auto" || job.picked));
+  if (next && !encoder.card_here) return line("ready", "card", "Put a card on the encoder", `Next: ${nameOf(next)}`);
+  const waiting = queue.some((job) => job.state === "claimed" || (job.state === "waiting" && job.ready));
+  if (encoder.mode === "attended" && waiting) {
+    return line("idle", "idle", "Choose what to encode", "Pick a credential from the list below.");
+  }
+  if (encoder.card_here) return line("idle", "idle", "Nothing to write - take the card away");
+  return line("idle", "idle", "Ready", "Nothing waits for a card.");
+}
+
+export function lastOutcome(outcome) {
+  if (!outcome) return "";
+  const who = outcome.display_name ? `${outcome.display_name}: ` : "";
+  return outcome.ok ? `Before: ${who}done ${timeOf(outcome.at)}` : `Before: ${who}${outcome.error.message}`;
+}
+
+// What an attempt came to, as title, text and tone.
+export function attemptWords(what, body) {
+  const { action_attempt: attempt, detail, next_step: nextStep } = body;
+  if (attempt.status === "error") {
+    const text = attempt.error.message;
+    const message = nextStep && text.endsWith(nextStep) ? text.slice(0, -nextStep.length).trim() : text;
+    return { tone: "trouble", title: `${what}: ${message}`, text: nextStep || "" };
+  }
+  if (attempt.action_type === "SCAN_CREDENTIAL") return scanWords(attempt.result, detail);
+  const text = detail.reported ? "The service knows." : "The report is sent as soon as the service answers.";
+  return { tone: "done", title: `${what} is on its card`, text };
+}
+
+function scanWords(result, detail) {
+  const known = result.acs_credential_on_seam;
+  const facts = [
+    known && (known.display_name || "Unnamed credential"),
+    known && known.ends_at && `valid until ${timeOf(known.ends_at)}`,
+    detail.medium,
+    detail.card_uid && `card ${detail.card_uid}`,
+    detail.card_number && detail.card_number !== detail.card_uid && `number ${detail.card_number}`,
+  ];
+  return {
+    tone: detail.match ? "done" : "wait",
+    title: detail.match ? "Match: card and service agree" : `No match: ${detail.message}`,
+    text: facts.filter(Boolean).join(" · "),
+  };
+}
