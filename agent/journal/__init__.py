@@ -4,6 +4,7 @@ Whatever the agent knows that must outlive a power cut is here and nowhere else.
 `Journal`, and one transaction.
 """
 
+from agent.journal.inspection import Inspection
 from agent.journal.journal import Journal
 from agent.journal.model import (
     OPEN_STATES,
@@ -23,6 +24,7 @@ __all__ = [
     "Card",
     "CardStanding",
     "IllegalStep",
+    "Inspection",
     "Intake",
     "Job",
     "JobState",

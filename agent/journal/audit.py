@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from agent import clock
@@ -54,16 +54,27 @@ def read(database: Database, since: str | None = None) -> Iterator[dict[str, Any
         "SELECT * FROM audit WHERE seq > ? AND at >= ? ORDER BY seq LIMIT ?", seq, since or "", _PAGE
     ):
         for row in page:
-            yield {**dict(row), "detail": json.loads(row["detail"])}
+            yield {**dict(row), "detail": _detail(row["detail"])}
         seq = page[-1]["seq"]
 
 
-def first_broken(database: Database) -> int | None:
-    """The number of the first entry that was changed, or follows one that was removed; None where all is well."""
+def first_broken(entries: Iterable[Mapping[str, Any]]) -> int | None:
+    """The number of the first entry that was changed, or follows one that was removed; None where all is well.
+
+    `entries` are all there are, as `read` gives them, wherever they come from.
+    """
     before, expected = _START, 1
-    for row in database.rows("SELECT * FROM audit ORDER BY seq"):
-        entry = tuple(row)
-        if row["seq"] != expected or _seal(before, entry[:-1]) != row["hash"]:
+    for entry in entries:
+        *facts, detail, seal = entry.values()
+        text = json.dumps(detail, sort_keys=True, ensure_ascii=False)
+        if entry["seq"] != expected or _seal(before, (*facts, text)) != seal:
             return expected
-        before, expected = row["hash"], expected + 1
+        before, expected = seal, expected + 1
     return None
+
+
+def _detail(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:  # somebody changed it: the seal tells
+        return {"damaged": True}

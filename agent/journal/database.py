@@ -19,14 +19,17 @@ class Database:
     WAL with synchronous=FULL: a commit that returned is on the disk, whatever happens next.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, or make it (mode 0600: it holds guests' credentials).
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open the file, or make it (mode 0600: it holds guests' credentials). `read_only` only looks at what is there.
 
         Raises:
-            JournalError: it can't be opened, isn't a journal, or was made by a newer version.
+            JournalError: it can't be opened, isn't a journal, or was made by another version.
         """
         self.path = path
         self._lock = threading.RLock()
+        if read_only:
+            self._open_to_look()
+            return
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
@@ -40,6 +43,22 @@ class Database:
                 f"The journal {path} can't be opened ({error}). Check that the folder exists, that the agent may write "
                 "there and that the disk isn't full."
             ) from error
+
+    def _open_to_look(self) -> None:
+        try:
+            uri = f"{self.path.absolute().as_uri()}?mode=ro"
+            self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, timeout=10)
+            self._connection.row_factory = sqlite3.Row
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        except sqlite3.Error as error:
+            raise JournalError(
+                f"The journal {self.path} can't be read ({error}). Does it exist, and may this user read it?"
+            ) from error
+        if version != len(MIGRATIONS):
+            raise JournalError(
+                f"The journal {self.path} was written by another version of the agent (schema {version}, this one "
+                f"knows {len(MIGRATIONS)}). Start the agent of this version once, or look with the other one."
+            )
 
     def _migrate(self) -> None:
         with self.transaction() as connection:

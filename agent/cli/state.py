@@ -1,0 +1,83 @@
+"""`encoders` and `status`: one look at the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from agent.cli.invocation import Command, Invocation
+from agent.cli.output import Output
+from agent.cli.wording import local_time
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def encoders(invocation: Invocation) -> None:
+    """Show the configured encoders and how they are."""
+    with invocation.control() as control:
+        state = control.get("/api/state", jobs=1)
+    found = state["encoders"]
+    invocation.output.answer({"encoders": found}, lambda: _show_encoders(invocation.output, found))
+
+
+def _show_encoders(output: Output, found: Sequence[Mapping[str, Any]]) -> None:
+    if not found:
+        output.line("No encoder is configured.")
+        return
+    columns = ("Encoder", "Driver", "Mode", "State", "Device")
+    output.table(columns, [(e["name"], e["driver"], e["mode"], _condition(e), e["device"]) for e in found])
+    for encoder in found:
+        if encoder["trouble"]:
+            output.line(f"{encoder['name']}: {encoder['trouble']['message']}")
+
+
+def _condition(encoder: Mapping[str, Any]) -> str:
+    if not encoder["online"]:
+        return "offline"
+    if encoder["job_id"] is not None:
+        return f"at work on job {encoder['job_id']}"
+    if encoder["take_the_card_away"]:
+        return "online, take the card away"
+    return "online, card there" if encoder["card_here"] else "online, waits for a card"
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def status(invocation: Invocation) -> None:
+    """Show how the agent is, on one screen, with a link to its desk page."""
+    with invocation.control() as control:
+        state = control.get("/api/state", jobs=10)
+        url = control.post("/api/link")["url"]
+    answer = {key: value for key, value in state.items() if key != "ok"} | {"desk_url": url}
+    invocation.output.answer(answer, lambda: _show(invocation.output, state, url))
+
+
+def _show(output: Output, state: Mapping[str, Any], url: str) -> None:
+    jobs, reports = state["jobs"], state["reports"]
+    output.facts(
+        [
+            ("Desk", f"{state['desk']}, {'ready' if state['ready'] else 'NOT READY: no encoder is online'}"),
+            ("Service", _service(state["service"])),
+            ("Jobs", ", ".join(f"{count} {name}" for name, count in jobs.items() if count) or "none"),
+            ("Reports", f"{reports['unfinished']} not acknowledged" if reports["unfinished"] else "all acknowledged"),
+            ("Desk page", f"{url}  (works once)"),
+        ]
+    )
+    output.line()
+    _show_encoders(output, state["encoders"])
+
+
+def _service(service: Mapping[str, Any]) -> str:
+    last = f", last asked {local_time(service['last_pass_at'])}" if service["last_pass_at"] else ""
+    if service["key_refused"]:
+        return f"REFUSES THE API KEY: {service['trouble'] or 'see `card-encoder doctor`'}{last}"
+    if service["up"] is None:
+        return "not asked yet"
+    return (f"up{last}" if service["up"] else f"DOWN: {service['trouble']}{last}") + _unreadable(service)
+
+
+def _unreadable(service: Mapping[str, Any]) -> str:
+    count = service["unreadable_credentials"]
+    return f"; {count} credentials can't be read" if count else ""
