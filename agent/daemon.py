@@ -101,10 +101,10 @@ class Agent:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+        await self.desk.start()  # first: where another agent listens there, its journal must not be touched
         free, unknown = self.journal.recover()
         if free or unknown:
             log.warning("recovered", not_written=free, to_be_read_again=unknown)
-        await self.desk.start()
         stations = [self._keep(f"encoder {station.name}", station.run) for station in self.stations]
         others = [self._keep("polling", self.polling.run), self._keep("reporting", self.reporting.run)]
         watchdog = loop.create_task(self._watchdog([*stations, *others]))

@@ -399,7 +399,12 @@ class Operations:
             "overwrite": station.config.overwrite,
             "online": station.online,
             "device": station.encoder.device,
-            "trouble": station.trouble and {"type": station.trouble.type, "message": str(station.trouble)},
+            "trouble": station.trouble
+            and {
+                "type": station.trouble.type,
+                "message": str(station.trouble),
+                "next_step": station.trouble.next_step,
+            },
             "card_here": station.card_here,
             "take_the_card_away": station.spent is not None,
             "spent": station.spent and str(station.spent),

@@ -139,7 +139,9 @@ class Polling:
         await self._drop_deleted()
         if self._journal.expire(clock.now_text()):
             self._events.publish("job")
-        self.last_pass_at = clock.now_text()
+        first, self.last_pass_at = self.last_pass_at is None, clock.now_text()
+        if first:
+            self._events.publish("service", up=True)
 
     def _claim_what_may(self, *, joiners: bool) -> None:
         if self._claims is not None and self._claims.claim(joiners=joiners):

@@ -44,4 +44,5 @@ def _encoder(encoder: dict[str, object]) -> Finding:
     if not isinstance(trouble, dict):
         return skipped(check, "It is still being opened.")
     kind = CATALOGUE.get(trouble["type"], EncoderNotOnline)
-    return problem(check, kind.exit_code, "It does not work.", trouble["message"], kind.default_next_step)
+    seen = trouble["message"].removesuffix(trouble["next_step"]).rstrip()
+    return problem(check, kind.exit_code, "It does not work.", seen, trouble["next_step"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import socket
 import sqlite3
 import threading
@@ -69,15 +68,3 @@ def _listen(port: int) -> socket.socket:
             )
         ) from error
     return listener
-
-
-def wait_until_stopped() -> None:
-    """Block until SIGTERM or SIGINT."""
-    numbers = {signal.SIGTERM, signal.SIGINT}
-    over = threading.Event()
-    before = {number: signal.signal(number, lambda *_: over.set()) for number in numbers}
-    try:
-        over.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
