@@ -21,7 +21,7 @@ from agent.issuing import Issuing, NotEncodable
 from agent.journal import Job, JobState, Journal, JournalError, OutboxEntry
 from drivers.content import CardNumber, VendorOrder
 from drivers.encoder import Encoder, FoundCard, Progress
-from drivers.errors import CredentialDeleted, EncoderError, EncoderNotOnline
+from drivers.errors import CredentialDeleted, EncoderError, EncoderNotOnline, NoCredentialOnEncoder
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -183,14 +183,19 @@ class Station:
             self._changed()
 
     async def _try(self, job: Job) -> OutboxEntry:
+        first: EncoderError | None = None
         for tries_left in reversed(range(_TRIES_ON_ONE_CARD)):
             try:
                 return await self.issuing.encode(job, self._in_thread, still_there=self._still_there)
+            except NoCredentialOnEncoder as error:
+                # Taken away in mid-write, it isn't there for the next try: the first error says what to do.
+                raise first or error from None
             except EncoderError as error:
                 if not error.retry_on_same_card or not tries_left:
                     raise
+                first = error
                 job = self._journal.job(job.job_id)
-        raise AssertionError("unreachable")
+        raise AssertionError("the last try returns or raises")
 
     def _failed(self, job: Job, error: EncoderError) -> None:
         by_credential = isinstance(error, NotEncodable | CredentialDeleted)

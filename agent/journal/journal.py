@@ -219,8 +219,6 @@ class Journal(Reading):
             if current.state in (JobState.BOUND, JobState.WRITING) and job.state is not JobState.WRITING:
                 _move(connection, current, JobState.CLAIMED, code=error_type, reason=error)
                 connection.execute("DELETE FROM cards WHERE job_id = ? AND standing = 'unknown'", (job.job_id,))
-            else:
-                _note(connection, current, error_type, error)
             _end_attempt(connection, attempt, "left", error_type, error)
             _audit_job(connection, "not_written", current, error_type=error_type)
 

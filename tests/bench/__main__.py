@@ -1,0 +1,41 @@
+"""`make bench`: the figures, to bench-results.json. Ratios are taken within one run; absolute times are this machine's."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.bench import batch, encode, idle, poll
+
+BENCHES: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "encode": encode.run,
+    "batch": batch.run,
+    "poll": poll.run,
+    "idle": idle.run,
+}
+
+
+def main() -> None:
+    """Run all, or those that are named; each adds its keys, whose values are medians, and its part of `details`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *BENCHES], metavar="NAME")
+    names = parser.parse_args().names or list(BENCHES)
+    path = Path("bench-results.json")
+    results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            found = BENCHES[name](Path(folder))
+        details = found.pop("details")
+        for key, value in found.items():
+            results[key] = value
+            print(f"{key:28} {value}")
+        results.setdefault("details", {})[name] = details
+    path.write_text(json.dumps(results, indent=2) + "\n")
+    print(f"written to {path}")
+
+
+main()

@@ -1,0 +1,111 @@
+"""100,000 waiting credentials: the agent's processor time and memory for a pass, beside the seam SDK's for a listing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.bench import desk
+from tests.rig.sandbox import KEY
+
+CREDENTIALS = 100_000
+
+AGENT = """
+import asyncio, json, os, resource, sys
+from pathlib import Path
+from agent.claims import LocalClaims
+from agent.config import ServiceConfig
+from agent.events import Events
+from agent.journal import Journal
+from agent.polling import Polling
+from agent.service import Service
+
+def usage():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+def rss():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+async def main(url, path):
+    journal = Journal(Path(path))
+    service = Service(ServiceConfig(endpoint=url))
+    polling = Polling(service, journal, Events(), interval=2, writable_vendors={None}, claims=LocalClaims(journal))
+    pages = []
+    take_in = polling._take_in
+    def counted(page):
+        pages.append(rss())
+        return take_in(page)
+    polling._take_in = counted
+    found = []
+    for _ in range(3):
+        before = usage()
+        await polling.poll_once()
+        found.append(usage() - before)
+    await service.aclose()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    jobs = journal.count_by_state()["claimed"]
+    print(json.dumps({"cpu": found, "peak_mb": peak, "rss_mb_by_page": pages, "jobs": jobs}))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+SDK = """
+import json, resource, sys
+from seam import Seam
+seam = Seam(api_key=sys.argv[2], endpoint=sys.argv[1])
+def usage():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+before = usage()
+count = 0
+pages = seam.create_paginator(seam.acs.credentials.list, {"limit": 500})
+items, page = pages.first_page()
+while True:
+    count += len(items)
+    if not page.has_next_page:
+        break
+    items, page = pages.next_page(page.next_page_cursor)
+print(json.dumps({"cpu": usage() - before, "count": count,
+    "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}))
+"""
+
+
+def run(folder: Path) -> dict[str, Any]:
+    """poll_100k_cpu_s, poll_100k_rss_mb."""
+    with desk.service(folder, cards=CREDENTIALS) as url:
+        agent = _run(AGENT, url, str(folder / "journal.sqlite3"))
+        sdk = _run(SDK, url, KEY)
+    pages = agent.pop("rss_mb_by_page")
+    third = len(pages) // 3
+    return {
+        "poll_100k_cpu_s": round(agent["cpu"][0], 2),
+        "poll_100k_rss_mb": round(agent["peak_mb"], 1),
+        "poll_100k_cpu_over_sdk": round(agent["cpu"][0] / sdk["cpu"], 2),
+        "details": {
+            "first_pass_cpu_s": round(agent["cpu"][0], 2),
+            "later_pass_cpu_s": round(min(agent["cpu"][1:]), 2),
+            "sdk_listing_cpu_s": round(sdk["cpu"], 2),
+            "sdk_peak_mb": round(sdk["peak_mb"], 1),
+            "rss_mb_at_first_and_last_page_of_the_first_pass": [round(pages[0], 1), round(pages[third - 1], 1)],
+            "rss_mb_at_last_page_of_all": round(pages[-1], 1),
+            "jobs": agent["jobs"],
+            "listed_by_sdk": sdk["count"],
+            "how": "first pass: every credential becomes a job in the journal; later passes find nothing new.",
+        },
+    }
+
+
+def _run(script: str, *args: str) -> dict[str, Any]:
+    import os
+
+    environment = {**os.environ, "CARD_ENCODER_API_KEY": KEY}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *args], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
