@@ -15,6 +15,9 @@ from starlette.responses import Response
 from agent.sandbox.kinds import Kind
 from agent.sandbox.store import Page, to_json
 
+MAX_POSITION = 2**63 - 1
+"""What SQLite can count to."""
+
 Problems = dict[tuple[str | int, ...], str]
 """What is wrong with the parameters, by the way to each: ("visionline_metadata", "card_format")."""
 
@@ -102,9 +105,9 @@ def read_cursor(kind: Kind, cursor: str | None) -> int:
     if cursor is None:
         return 0
     try:
-        name, _, position = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(":")
-        if name == kind.name and write_cursor(kind, int(position)) == cursor:
-            return int(position)
+        position = int(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(":")[2])
+        if 0 <= position <= MAX_POSITION and write_cursor(kind, position) == cursor:
+            return position
     except (ValueError, binascii.Error):
         pass
     raise invalid_parameter("page_cursor", "is not a cursor of this list")

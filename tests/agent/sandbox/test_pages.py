@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 
 import httpx
@@ -65,7 +66,25 @@ def test_an_empty_cursor_in_a_query_is_none(reader: httpx.Client) -> None:
     assert answer.json() == reader.get("/acs/credentials/list").json()
 
 
-@pytest.mark.parametrize("cursor", ["x", "Ä", "MTc", "YWNzX3VzZXI6MTc", "YWNzX2NyZWRlbnRpYWw6LTE=", "%00", "A" * 5000])
+def forged(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "x",
+        "Ä",
+        "\0",
+        "A" * 5000,
+        forged("17"),
+        forged("acs_user:17"),
+        forged("acs_credential:-1"),
+        forged("acs_credential:017"),
+        forged(f"acs_credential:{2**63}"),
+        forged("acs_credential:" + "9" * 5000),
+    ],
+)
 def test_a_cursor_from_elsewhere_is_refused(reader: httpx.Client, cursor: str) -> None:
     answer = reader.get("/acs/credentials/list", params={"page_cursor": cursor})
     assert answer.status_code == 400
