@@ -72,6 +72,15 @@ def test_no_torn_memory_reads_as_another_number(memory: bytes, number: str, unit
     assert all(after[unit * index :][:unit] == data for index, data in plan.target.items())
 
 
+def test_a_number_that_holds_an_ndef_message_itself() -> None:
+    """Its letter's bytes are a length and a record's flags: half a first page would make a number of what follows."""
+    number, memory = "\x03\u00d1\x01\x04T\x02enX", bytes(300)
+    pages = {page: bytes(4) for page in range(75)}
+    plan = plan_tlv(pages, 4, 0, ndef.encode(number), blank=True)
+    for after in torn(plan, memory, 4):
+        assert ndef.read(after, 300).text in (None, number)
+
+
 @given(memories(), NUMBERS, st.sampled_from([4, 16]))
 def test_disarmed_the_memory_is_blank(memory: bytes, number: str, unit: int) -> None:
     before, tlv = ndef.read(memory, SIZE), ndef.encode(number)

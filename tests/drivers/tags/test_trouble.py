@@ -152,6 +152,36 @@ def test_another_uid_after_trouble() -> None:
         Desk().encode(card)
 
 
+def test_another_card_is_not_written_after_trouble() -> None:
+    card, other = card_with("NTAG213", None), card_with("NTAG213", OLD)
+    before = bytes(other.memory)
+
+    def swap(operation: Operation) -> Effect | None:
+        if len(writes(card)) == 3 and operation.name == "write":
+            card.restore(other.dump() | {"uid": OTHER.hex()})
+            return Effect.REFUSE
+        return None
+
+    card.fault = swap
+    with pytest.raises(EncodingInterrupted, match="Another card"):
+        Desk().encode(card)
+    assert bytes(card.memory) == before
+
+
+def test_units_that_needed_no_writing_are_read_back_too() -> None:
+    card = card_with("NTAG213", "0123456789ABCDEF")
+
+    def disturb(operation: Operation) -> None:
+        if operation.name == "write":
+            card.memory[28] ^= 1
+
+    card.fault = disturb
+    with pytest.raises(EncodingInterrupted, match="read back"):
+        Desk().encode(card, "0123456789ABCDEX")
+    card.fault = None
+    assert Desk().scan(card).state is CardState.BLANK
+
+
 def test_another_uid_while_scanning() -> None:
     card = card_with("NTAG213", OLD)
     uids = iter([UID, OTHER])
