@@ -20,7 +20,7 @@ function updateService(service, desk) {
     : service.up
       ? ["Service connected", "done"]
       : service.up === false
-        ? ["Service out of reach - reports wait here", "trouble"]
+        ? ["Service out of reach – reports wait here", "trouble"]
         : ["Connecting to the service", "wait"];
   setText(element, text);
   element.className = `pill ${tone}`;

@@ -36,6 +36,7 @@ function fill(row, name, facts, tag) {
   show(row.parts.facts, Boolean(facts));
   setText(row.parts.state, tag.text);
   row.parts.state.className = `tag ${tag.tone || ""}`;
+  show(row.parts.state, Boolean(tag.text));
 }
 
 function updateJob(row, job, busy) {
@@ -80,7 +81,7 @@ export function updateLists(state) {
     fill(row, names.get(entry.job_id) || `Job ${entry.job_id}`, facts, { text: reportState(entry), tone });
   }, state.reports.unfinished);
   list("skipped", state.skipped, (item) => item.acs_credential_id, (row, item) =>
-    fill(row, nameOf(item), item.reason, { text: "Left out" }));
+    fill(row, nameOf(item), item.reason, { text: "" }));
 }
 
 export function updateChoice(state) {

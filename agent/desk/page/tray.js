@@ -17,21 +17,21 @@ function createCard(card, encoder) {
   const item = make("li");
   const element = make("button", "card");
   element.type = "button";
-  const kind = make("span", "card-kind");
+  const kind = make("span", "card-kind", card.kind);
   const holds = make("span", "card-holds");
   const action = make("span", "card-action");
-  element.append(kind, holds, action);
+  element.append(kind, make("span", "card-holds", card.uid), holds, action);
   element.addEventListener("click", () => attempt("Virtual card", () =>
     item.card.here ? post("/api/tray/take", { encoder }) : post("/api/tray/put", { encoder, uid: item.card.uid })));
   item.append(element);
-  item.parts = { element, kind, holds, action };
+  item.parts = { element, holds, action };
   return item;
 }
 
 function updateCard(item, card) {
   item.card = card;
-  const { element, kind, holds, action } = item.parts;
-  setText(kind, `${card.kind} ${card.uid.slice(-6)}`);
+  const { element, holds, action } = item.parts;
+  element.setAttribute("aria-label", `${card.here ? "Take away" : "Put down"} ${card.kind} ${card.uid}`);
   setText(holds, card.holds || "blank");
   setText(action, card.here ? "Take away" : "Put down");
   element.className = card.here ? "card here" : "card";

@@ -12,12 +12,13 @@ export function timeOf(text) {
   return moment.toLocaleString(undefined, today ? time : { day: "numeric", month: "short", ...time });
 }
 
+// Where the list that a job is in says it already, there is no more to say.
 const JOB_STATES = {
-  claimed: "Ready for a card",
+  claimed: "",
   bound: "Card found",
   writing: "Interrupted",
-  held: "On hold",
-  waiting: "Waiting",
+  held: "",
+  waiting: "",
   verified: "On its card",
   reported: "Issued",
   failed: "Conflict",
@@ -32,7 +33,7 @@ const TONES = {
 export function jobState(job, isBusy) {
   if (isBusy) return { text: "On the encoder", tone: "busy" };
   if (job.state === "claimed" && job.picked) return { text: "Goes next", tone: "busy" };
-  return { text: JOB_STATES[job.state] || job.state, tone: TONES[job.state] || "" };
+  return { text: JOB_STATES[job.state] ?? job.state, tone: TONES[job.state] || "" };
 }
 
 export function jobFacts(job) {
@@ -41,8 +42,7 @@ export function jobFacts(job) {
   else if (job.reason && job.code !== "waiting_to_be_issued") facts.push(sentence(job.reason));
   if (job.reissue && job.code !== "needs_to_be_reissued") facts.push("To be encoded again.");
   if (job.ends_at && !["cancelled", "reported"].includes(job.state)) facts.push(`Valid until ${timeOf(job.ends_at)}`);
-  if (job.card_uid && ["reported", "verified", "orphaned"].includes(job.state)) facts.push(`Card ${job.card_uid}`);
-  if (job.encoder && job.state === "reported") facts.push(job.encoder);
+  if (job.card_uid && ["reported", "verified", "orphaned"].includes(job.state)) facts.push(`card ${job.card_uid}`);
   return facts.filter(Boolean).join(" · ");
 }
 
@@ -70,16 +70,16 @@ export function encoderLine(encoder, queue) {
 function atWork(encoder, job) {
   const who = job ? nameOf(job) : "";
   const step = encoder.progress;
-  if (!step || step.stage === "looking") return line("busy", "write", "Card found - leave it there", who);
-  if (step.stage === "verifying") return line("busy", "write", "Checking - leave the card there", who);
-  return line("busy", "write", `Writing ${step.done} of ${step.total} - leave the card there`, who);
+  if (!step || step.stage === "looking") return line("busy", "write", "Card found – leave it there", who);
+  if (step.stage === "verifying") return line("busy", "write", "Checking – leave the card there", who);
+  return line("busy", "write", `Writing ${step.done} of ${step.total} – leave the card there`, who);
 }
 
 function afterwards(encoder) {
   const last = encoder.last_outcome;
-  if (encoder.spent === "scanned" || !last) return line("done", "done", "Card read - take the card away");
+  if (encoder.spent === "scanned" || !last) return line("done", "done", "Card read – take the card away");
   const who = last.display_name || "";
-  if (last.ok) return line("done", "done", "Done - take the card away", who);
+  if (last.ok) return line("done", "done", "Done – take the card away", who);
   return line("trouble", "trouble", `Trouble: ${last.error.message}`, [who, last.error.next_step].filter(Boolean).join(": "));
 }
 
@@ -91,14 +91,14 @@ function ready(encoder, queue) {
   if (encoder.mode === "attended" && waiting) {
     return line("idle", "idle", "Choose what to encode", "Pick a credential from the list below.");
   }
-  if (encoder.card_here) return line("idle", "idle", "Nothing to write - take the card away");
+  if (encoder.card_here) return line("idle", "idle", "Nothing to write – take the card away");
   return line("idle", "idle", "Ready", "Nothing waits for a card.");
 }
 
 export function lastOutcome(outcome) {
   if (!outcome) return "";
   const who = outcome.display_name ? `${outcome.display_name}: ` : "";
-  return outcome.ok ? `Before: ${who}done ${timeOf(outcome.at)}` : `Before: ${who}${outcome.error.message}`;
+  return outcome.ok ? `Last card: ${who}done at ${timeOf(outcome.at)}` : `Last card: ${who}${outcome.error.message}`;
 }
 
 // What an attempt came to, as title, text and tone.
