@@ -173,7 +173,7 @@ def test_units_that_needed_no_writing_are_read_back_too() -> None:
 
     def disturb(operation: Operation) -> None:
         if operation.name == "write":
-            card.memory[28] ^= 1
+            card.memory[36] ^= 1
 
     card.fault = disturb
     with pytest.raises(EncodingInterrupted, match="read back"):
