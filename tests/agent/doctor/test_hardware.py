@@ -1,0 +1,80 @@
+"""The checks of the machine, on file systems laid out as real ones are."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.config import Config, check
+from agent.doctor.finding import Finding, Verdict
+from agent.doctor.hardware import SOCKET_VARIABLE, check_modules, check_pcscd, check_polkit
+
+
+def config(driver: str = "pcsc") -> Config:
+    service = {"endpoint": "https://service.example"}
+    return check({"service": service, "encoder": [{"name": "Desk", "driver": driver}]})
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def only(findings: Iterator[Finding]) -> Finding:
+    (finding,) = findings
+    return finding
+
+
+@pytest.mark.parametrize("check_it", [check_pcscd, check_modules, check_polkit])
+def test_nobody_needs_pcsc(tmp_path: Path, check_it: Callable[[Config, Path], Iterator[Finding]]):
+    empty = check({"service": {"endpoint": "https://service.example"}})
+    assert only(check_it(empty, tmp_path)).verdict is Verdict.SKIPPED
+
+
+def test_pcscd_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv(SOCKET_VARIABLE, raising=False)
+    found = only(check_pcscd(config(), tmp_path))
+    assert (found.verdict, found.exit_code) == (Verdict.PROBLEM, 13)
+    assert "pcscd.socket" in found.fix
+
+
+def test_pcscd_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "pcscd.comm"
+    monkeypatch.setenv(SOCKET_VARIABLE, str(path))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        assert only(check_pcscd(config(), Path("/"))).verdict is Verdict.FINE
+
+
+def test_the_kernel_leaves_readers_alone(tmp_path: Path):
+    write(tmp_path / "proc/modules", "usbhid 65536 0 - Live 0x0\nnfc_stub 1 0 - Live 0x0\n")
+    assert only(check_modules(config(), tmp_path)).verdict is Verdict.FINE
+
+
+def test_the_kernel_would_take_a_reader(tmp_path: Path):
+    write(tmp_path / "proc/modules", "pn533_usb 20480 0 - Live 0x0\npn533 49152 1 pn533_usb, Live 0x0\n")
+    found = only(check_modules(config(), tmp_path))
+    assert found.verdict is Verdict.HINT
+    assert "modprobe -r pn533_usb pn533 " in found.fix
+
+
+def test_the_kernel_holds_a_reader(tmp_path: Path):
+    write(tmp_path / "proc/modules", "pn533_usb 20480 0 - Live 0x0\n")
+    write(tmp_path / "sys/bus/usb/drivers/pn533_usb/1-4:1.0", "")
+    found = only(check_modules(config(), tmp_path))
+    assert (found.verdict, found.exit_code) == (Verdict.PROBLEM, 13)
+    assert "1-4:1.0" in found.evidence
+
+
+def test_pcscd_that_asks_polkit(tmp_path: Path):
+    assert only(check_polkit(config(), tmp_path)).verdict is Verdict.FINE
+    write(tmp_path / "usr/share/polkit-1/actions/org.debian.pcsc-lite.policy", "<policyconfig/>")
+    found = only(check_polkit(config(), tmp_path))
+    assert found.verdict is Verdict.HINT
+    shipped = Path(__file__).parents[3] / "systemd/card-encoder-pcsc.rules"
+    write(tmp_path / "usr/share/polkit-1/rules.d/card-encoder-pcsc.rules", shipped.read_text())
+    assert only(check_polkit(config(), tmp_path)).verdict is Verdict.FINE
