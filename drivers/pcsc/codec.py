@@ -6,8 +6,6 @@ Sources: PC/SC Specification 2.01.09, part 3, section 3.2.2; ACS "ACR122U Applic
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
-from operator import xor
 from typing import Literal
 
 from drivers.tags.link import KeyType
@@ -162,9 +160,3 @@ def parse_atr(atr: bytes) -> Atr:
     if atr[:1] == b"\x3b" and len(atr) > 3 and atr[1] & 0xF0 == 0x80 and atr[2:4] == b"\x80\x01":
         return Atr("ISO 14443-4 smart card", None)
     return Atr("smart card with contacts, or one that the reader does not know", None)
-
-
-def storage_card_atr(card_name: int, standard: int = 0x03) -> bytes:
-    """The ATR of part 3 for a card name (0003h Ultralight, 0001h Classic 1K) and standard (03h: ISO 14443-3 A)."""
-    body = bytes.fromhex("8F8001804F0C") + _RID + bytes((standard,)) + card_name.to_bytes(2) + bytes(4)
-    return b"\x3b" + body + bytes((reduce(xor, body),))

@@ -9,15 +9,40 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeGuard
 
-from drivers.tags.link import ClassicLink, Refused, Type2Link
-
-Memory = Type2Link | ClassicLink
-"""A card's memory, as drivers.virtual.cards has them."""
+from drivers.tags.link import ClassicLink, Refused, TagLost, Type2Link
 
 
-def is_classic(memory: Memory) -> TypeGuard[ClassicLink]:
+class Type2Memory(Type2Link, Protocol):
+    """A Type 2 tag's memory, as `drivers.virtual.cards` has it."""
+
+    kind: str
+
+    def reset(self) -> None:
+        """The field goes off and on again."""
+        ...
+
+
+class ClassicMemory(ClassicLink, Protocol):
+    """A MIFARE Classic's memory, likewise."""
+
+    kind: str
+
+    def reset(self) -> None:
+        """The field goes off and on again."""
+        ...
+
+
+Memory = Type2Memory | ClassicMemory
+
+
+def is_classic(memory: Memory) -> TypeGuard[ClassicMemory]:
     """Whether this is a MIFARE Classic, which alone wants a log-in."""
     return hasattr(memory, "authenticate")
+
+
+def is_type2(memory: Memory) -> TypeGuard[Type2Memory]:
+    """Whether this is a Type 2 tag."""
+    return not is_classic(memory)
 
 
 class PulledAway(Exception):
@@ -40,6 +65,9 @@ def _no_fault(index: int, apdu: bytes) -> bytes | None:
     return None
 
 
+GET_VERSION = b"\xd4\x42\x60"
+"""NXP's GET_VERSION in PN532's InCommunicateThru."""
+
 OK = b"\x90\x00"
 NO_INFORMATION = b"\x63\x00"
 MEMORY_FAILURE = b"\x65\x81"
@@ -50,10 +78,10 @@ NOT_SUPPORTED = b"\x6a\x81"
 NO_SUCH_BLOCK = b"\x6a\x82"
 
 ATRS = {
-    "type2": bytes.fromhex("3B8F8001804F0CA0000003060300030000000068"),
-    "classic": bytes.fromhex("3B8F8001804F0CA000000306030001000000006A"),
-    "classic4k": bytes.fromhex("3B8F8001804F0CA0000003060300020000000069"),
-    "desfire": bytes.fromhex("3B8180018080"),
+    "Type 2": bytes.fromhex("3B8F8001804F0CA0000003060300030000000068"),
+    "MIFARE Classic 1K": bytes.fromhex("3B8F8001804F0CA000000306030001000000006A"),
+    "MIFARE Classic 4K": bytes.fromhex("3B8F8001804F0CA0000003060300020000000069"),
+    "DESFire": bytes.fromhex("3B8180018080"),
 }
 """ATRs as readers make them up (PC/SC part 3, 3.1.3.2.3), TCK included."""
 
@@ -75,7 +103,7 @@ class SimulatedCard:
         fault: FaultHook = _no_fault,
     ) -> None:
         self.memory = memory
-        self.atr = atr or ATRS["classic" if is_classic(memory) else "type2"]
+        self.atr = atr or ATRS.get(memory.kind, ATRS["Type 2"])
         self.fault = fault
         self.apdus: list[tuple[bytes, bytes]] = []
         self._acr122u = acr122u
@@ -95,22 +123,25 @@ class SimulatedCard:
     def activate(self) -> None:
         """What power-up or reset does: a halted card answers again, log-ins are forgotten."""
         self._halted = False
-        activate = getattr(self.memory, "activate", None)
-        if activate is not None:
-            activate()
+        self.memory.reset()
 
     def answer(self, apdu: bytes) -> bytes:
         """The answer to one APDU, status word included.
 
         Raises:
-            PulledAway: by the fault hook.
+            PulledAway: by the fault hook, or because the memory's own fault lost the card.
         """
+        answer = b""
         try:
             answer = self.fault(len(self.apdus), apdu) or self._carry_out(apdu)
+        except TagLost:
+            raise PulledAway from None
         except PulledAway as pulled:
-            self.apdus.append((apdu, self._carry_out(apdu) if pulled.carried_out else b""))
+            if pulled.carried_out:
+                self._carry_out(apdu)
             raise
-        self.apdus.append((apdu, answer))
+        finally:
+            self.apdus.append((apdu, answer))
         return answer
 
     def _carry_out(self, apdu: bytes) -> bytes:
@@ -163,15 +194,12 @@ class SimulatedCard:
     def _direct_transmit(self, apdu: bytes) -> bytes:
         if not self._acr122u:
             return NOT_SUPPORTED
-        version = self._version() if apdu[5:] == b"\xd4\x42\x60" else None
+        version = None
+        if apdu[5:] == GET_VERSION and is_type2(self.memory):
+            version = self.memory.version()
         if version is None:
             return b"\xd5\x43\x01" + OK  # PN532 status 01: the tag did not answer in time
         return b"\xd5\x43\x00" + version + OK
-
-    def _version(self) -> bytes | None:
-        ask = getattr(self.memory, "version", None)
-        answer: bytes | None = ask() if ask is not None else None
-        return answer
 
     def _peripherals(self, apdu: bytes) -> bytes:
         return OK if self._acr122u else NOT_SUPPORTED

@@ -20,6 +20,7 @@ import pytest
 
 from drivers.pcsc.simulator import SimulatedCard
 from drivers.pcsc.vpcd import VirtualSlot
+from drivers.pcsc.winscard import Context
 
 LIBRARY = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so"
 READERS = ("Rig A", "Rig B", "ACS ACR122U PICC Interface")
@@ -34,7 +35,7 @@ mount --bind "$1" /run/pcscd && exec pcscd --foreground $polkit -c "$2"
 
 def pcscd_missing() -> str | None:
     """What this machine lacks to run the rig, or None."""
-    lacks = [name for name in ("pcscd", "unshare") if shutil.which(name, path=_PATH) is None]
+    lacks = [name for name in ("pcscd", "unshare", "gcc") if shutil.which(name, path=_PATH) is None]
     if not Path(LIBRARY).exists():
         lacks.append("vsmartcard-vpcd")
     return ", ".join(lacks) or None
@@ -55,6 +56,7 @@ class Pcscd:
         self.slots = [VirtualSlot(port + i) for port in self._ports.values() for i in (0, 1)]
         self.readers = [f"{name} 00 0{i}" for name in readers for i in (0, 1)]
         self._plugged = readers
+        self._turn = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, readers: tuple[str, ...] | None = None) -> None:
@@ -68,8 +70,15 @@ class Pcscd:
         (self.config / "vpcd").write_text("\n".join(entries))
         command = ["unshare", "-m" if os.geteuid() == 0 else "-rm", "sh", "-c", NAMESPACE, "sh", self.run, self.config]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env={"PATH": _PATH})
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._environment())
         self._wait_until_ready()
+
+    def _environment(self) -> dict[str, str]:
+        quick_poll = self.run.parent / "quick_poll.so"
+        if not quick_poll.exists():
+            source = Path(__file__).with_name("quick_poll.c")
+            subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", quick_poll, source], check=True)
+        return {"PATH": _PATH, "LD_PRELOAD": str(quick_poll)}
 
     def _library(self, port: int) -> Path:
         # vpcd keeps its slots in static variables: with one library for all entries the last one gets every card.
@@ -103,16 +112,6 @@ class Pcscd:
             leftover.unlink(missing_ok=True)
         self.start(readers)
 
-    def freeze(self) -> None:
-        """Stop pcscd in its tracks (SIGSTOP): it is there and doesn't answer."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on after `freeze`."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
     @property
     def whole(self) -> bool:
         """Whether pcscd runs with all readers plugged in."""
@@ -123,11 +122,33 @@ class Pcscd:
         self.slots[reader].put(card)
 
     def take(self, reader: int = 0) -> None:
-        """Take the card away."""
+        """Take the card away, and wait until pcscd has noticed.
+
+        vpcd hides a card that is replaced between two of pcscd's looks: no reader with an interrupt pipe would, nor are
+        hands so fast.
+        """
         self.slots[reader].take()
+        self.wait_until_empty(reader)
+
+    def wait_until_empty(self, reader: int) -> None:
+        """Wait until pcscd knows that no card lies there."""
+        name, context = self.readers[reader], Context()
+        try:
+            state = context.state(name)
+            while state.card:
+                state = context.wait({name: state.as_known}, 5000)[name]
+        finally:
+            context.release()
+
+    def empty_reader(self, first: int = 0, count: int = 4) -> int:
+        """One of these readers, by turns: pcscd has mostly noticed by then that it is empty again."""
+        self._turn += 1
+        reader = first + self._turn % count
+        self.wait_until_empty(reader)
+        return reader
 
     def clear(self) -> None:
-        """No card anywhere."""
+        """Take all cards away, without waiting for pcscd to notice."""
         for slot in self.slots:
             slot.take()
             slot.delay_s = 0.0
