@@ -144,7 +144,7 @@ class Agent:
         return asyncio.get_running_loop().create_task(keep(), name=name)
 
     async def _watchdog(self, parts: list[asyncio.Task[None]]) -> None:
-        """Tell systemd that the agent makes progress here; the service's or the network's absence is no reason not to."""
+        """Tell systemd that the agent makes progress here; that the service is away is no reason not to."""
         interval = notify.watchdog_interval_s()
         while interval is not None:
             if self.is_healthy() and not any(part.done() for part in parts):

@@ -20,7 +20,7 @@ class Event:
 
 
 class Events:
-    """In-process publish and subscribe, on one event loop. A slow reader loses the oldest events, never the agent's time."""
+    """In-process publish and subscribe, on one event loop. A slow reader loses the oldest events, nothing else."""
 
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[Event]] = set()

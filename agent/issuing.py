@@ -19,8 +19,7 @@ from agent.config import Overwrite
 from agent.content import content_for
 from agent.credential import Credential, MalformedCredential, read
 from agent.eligibility import Action, Decision, decide
-from agent.journal import Card, CardStanding, Job, JobState, Journal, JournalError, OutboxEntry
-from agent.journal.journal import PUT_IT_BACK
+from agent.journal import PUT_IT_BACK, Card, CardStanding, Job, JobState, Journal, JournalError, OutboxEntry
 from agent.service import Gone, Refused, Service, ServiceError
 from drivers.content import CardNumber, Content
 from drivers.encoder import Encoder, EncodeRequest, EncodeResult, FoundCard, Progress
@@ -72,7 +71,7 @@ class Issuing:
         refresh: Callable[[str, object], object],
         on_progress: Callable[[Job, Progress], None],
     ) -> None:
-        """`refresh` brings a credential as the service has it now into the journal; `on_progress` is called on the loop."""
+        """`refresh` brings a credential as the service has it now into the journal; `on_progress` runs on the loop."""
         self.encoder = encoder
         self.journal = journal
         self.service = service

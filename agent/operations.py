@@ -15,8 +15,7 @@ from agent import clock
 from agent.attempts import Attempt, Attempts
 from agent.credential import NEEDS_TO_BE_REISSUED, WAITING_TO_BE_ISSUED, MalformedCredential
 from agent.events import Event, Events
-from agent.journal import Intake, Job, JobState, Journal, JournalError
-from agent.journal.journal import CANCELLED_BY_PERSON
+from agent.journal import CANCELLED_BY_PERSON, Intake, Job, JobState, Journal, JournalError
 from agent.polling import Polling
 from agent.reporting import Reporting
 from agent.scanning import compare
@@ -89,7 +88,7 @@ class Operations:
         replace_card: bool = False,
         overwrite: bool = False,
     ) -> Attempt:
-        """Encode an issued credential again: on its own card, or with `replace_card` on another one, voiding the first."""
+        """Encode an issued credential again: on its own card, or with `replace_card` on another one."""
         attempt = self.attempts.begin("ENCODE_CREDENTIAL")
         self._start(attempt, self._encode(attempt, acs_credential_id, encoder, who, reason, replace_card, overwrite))
         return attempt

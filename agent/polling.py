@@ -181,8 +181,8 @@ class Polling:
     def refresh(self, acs_credential_id: str, item: object, *, asked: bool = False, by_hand: bool = False) -> Intake:
         """Bring one credential, as the service has it now, into the journal.
 
-        `asked`: a person wants it encoded although the service doesn't wait for it. `by_hand`: a person wants it, so that
-        what a person cancelled before is begun again.
+        `asked`: a person wants it encoded although the service doesn't wait for it. `by_hand`: a person wants it,
+        so that what a person cancelled before is begun again.
         """
         text = _text(item)
         intake = self.intake(acs_credential_id, item, text, digest_of(item, text), asked=asked)

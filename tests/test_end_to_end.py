@@ -237,6 +237,7 @@ def test_a_card_that_is_pulled_away_has_to_come_back(sandbox: Sandbox, daemon: D
     )
     assert text_on(card.memory) is None
     other = SimulatedCard(fresh_card("NTAG213"))
+    until(lambda: no_card(daemon), "the card to be seen leaving")
     pcscd.put(other)
     outcome = until(lambda: refused_as(daemon, "this is another card"), "the other card to be refused")
     assert outcome["error"]["type"] == "encoding_interrupted"
@@ -244,6 +245,8 @@ def test_a_card_that_is_pulled_away_has_to_come_back(sandbox: Sandbox, daemon: D
     assert all(apdu[1] != 0xD6 for apdu, _ in other.apdus)
     assert card.memory.uid().hex() in outcome["error"]["message"]
     assert not is_issued(sandbox, credential.acs_credential_id)
+    pcscd.take()
+    until(lambda: no_card(daemon), "the other card to be seen leaving")
     pcscd.put(SimulatedCard(card.memory))
     until(lambda: is_issued(sandbox, credential.acs_credential_id), "the credential to be issued")
     assert text_on(card.memory) == NUMBER

@@ -5,7 +5,8 @@ Whatever the agent knows that must outlive a power cut is here and nowhere else.
 """
 
 from agent.journal.inspection import Inspection
-from agent.journal.journal import Journal
+from agent.journal.intake import CANCELLED_BY_PERSON
+from agent.journal.journal import PUT_IT_BACK, Journal
 from agent.journal.model import (
     OPEN_STATES,
     Card,
@@ -20,7 +21,9 @@ from agent.journal.model import (
 )
 
 __all__ = [
+    "CANCELLED_BY_PERSON",
     "OPEN_STATES",
+    "PUT_IT_BACK",
     "Card",
     "CardStanding",
     "IllegalStep",

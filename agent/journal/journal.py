@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from agent import clock
 from agent.journal.audit import append
 from agent.journal.database import Database
-from agent.journal.model import IllegalStep, Intake, Job, JobState, JournalError, OutboxEntry, OutboxState
+from agent.journal.intake import take_in
+from agent.journal.model import IllegalStep, Intake, Job, JobState, OutboxEntry, OutboxState
 from agent.journal.reading import Reading
+from agent.journal.rows import audit_job, end_attempt, end_entry, job_of, move, note, open_job_of, put_card, set_held
+
+PUT_IT_BACK = "Writing its card was interrupted. Put the same card back: it will be read, and finished where needed."
 
 
 class Journal(Reading):
@@ -44,7 +46,7 @@ class Journal(Reading):
             return
         with self._database.transaction() as connection:
             for intake in intakes:
-                _take_in(connection, intake, seen_at, asked_for)
+                take_in(connection, intake, seen_at, asked_for)
 
     def claim(self, *, joiners: bool) -> int:
         """Take up the waiting jobs whose decision is to encode, those that join others only with `joiners`.
@@ -73,9 +75,9 @@ class Journal(Reading):
     ) -> Job:
         """A person wants this credential encoded next. Its job must be open and not held."""
         with self._database.transaction() as connection:
-            job = _open(connection, acs_credential_id)
+            job = open_job_of(connection, acs_credential_id)
             if job.state is JobState.WAITING:
-                _move(connection, job, JobState.CLAIMED)
+                move(connection, job, JobState.CLAIMED)
             elif job.state not in (JobState.CLAIMED, JobState.WRITING):
                 raise IllegalStep(f"Job {job.job_id} is {job.state}: it can't be encoded now.")
             (top,) = connection.execute(
@@ -97,7 +99,7 @@ class Journal(Reading):
                 replace_card=replace_card,
                 overwrite=overwrite,
             )
-            return _job(connection, job.job_id)
+            return job_of(connection, job.job_id)
 
     def unpick(self, job_id: int, *, back_to_waiting: bool) -> None:
         """Nobody waits for this job any more: it takes its place in the queue again, or ends if only they wanted it.
@@ -105,19 +107,19 @@ class Journal(Reading):
         `back_to_waiting` where jobs are only written when somebody picks them.
         """
         with self._database.transaction() as connection:
-            job = _job(connection, job_id)
+            job = job_of(connection, job_id)
             if job.asked and job.state in (JobState.CLAIMED, JobState.WAITING):
-                _move(
+                move(
                     connection,
                     job,
                     JobState.CANCELLED,
                     code="given_up",
                     reason="Nobody put a fitting card down in time.",
                 )
-                _audit_job(connection, "cancelled", job, code="given_up")
+                audit_job(connection, "cancelled", job, code="given_up")
                 return
             if job.state is JobState.CLAIMED and back_to_waiting:
-                _move(connection, job, JobState.WAITING)
+                move(connection, job, JobState.WAITING)
             if job.state in (JobState.CLAIMED, JobState.WAITING):
                 connection.execute(
                     "UPDATE jobs SET picked = 0, priority = 0, wanted_encoder = NULL, replace_card = 0, overwrite = 0 "
@@ -140,7 +142,7 @@ class Journal(Reading):
                     (clock.now_text(), job.job_id),
                 )
             else:
-                _move(connection, job, JobState.BOUND)
+                move(connection, job, JobState.BOUND)
             connection.execute("UPDATE jobs SET encoder = ?, card_uid = ? WHERE job_id = ?", (encoder, uid, job.job_id))
             attempt = connection.execute(
                 "INSERT INTO attempts (job_id, encoder, card_uid, medium, content_digest, outcome, started_at) "
@@ -153,16 +155,16 @@ class Journal(Reading):
     def begin_writing(self, job: Job, attempt: int, *, card_number: str | None, number_is_uid: bool) -> None:
         """The next byte changes the card: from here on what it holds is unknown until it was read back."""
         with self._database.transaction() as connection:
-            now_job = _job(connection, job.job_id)
+            now_job = job_of(connection, job.job_id)
             if now_job.state is not JobState.WRITING:
-                _move(connection, now_job, JobState.WRITING)
+                move(connection, now_job, JobState.WRITING)
             connection.execute("UPDATE attempts SET outcome = 'writing' WHERE attempt_id = ?", (attempt,))
             before = connection.execute("SELECT * FROM cards WHERE uid = ?", (now_job.card_uid,)).fetchone()
             overwritten = None
             if before and before["acs_credential_id"] != job.acs_credential_id and before["standing"] == "live":
                 overwritten = before["acs_credential_id"]
-            _put_card(connection, now_job, "unknown", card_number, number_is_uid)
-            _audit_job(connection, "writing", now_job, overwritten_acs_credential_id=overwritten)
+            put_card(connection, now_job, "unknown", card_number, number_is_uid)
+            audit_job(connection, "writing", now_job, overwritten_acs_credential_id=overwritten)
 
     def record_verified(
         self,
@@ -184,14 +186,14 @@ class Journal(Reading):
             "replaces_card_number": replaces_card_number,
         }
         with self._database.transaction() as connection:
-            current = _job(connection, job.job_id)
-            _move(
+            current = job_of(connection, job.job_id)
+            move(
                 connection, current, JobState.VERIFIED, code="verified", reason="Verified on the card; being reported."
             )
             connection.execute(
                 "UPDATE attempts SET outcome = 'verified', ended_at = ? WHERE attempt_id = ?", (now, attempt)
             )
-            _put_card(connection, current, "live", card_number, number_is_uid)
+            put_card(connection, current, "live", card_number, number_is_uid)
             if current.replace_card:
                 connection.execute(
                     "UPDATE cards SET standing = 'void', updated_at = ? WHERE acs_credential_id = ? AND uid <> ?",
@@ -202,7 +204,7 @@ class Journal(Reading):
                 "updated_at) VALUES (?, ?, ?, ?, 'pending', ?, ?, ?)",
                 (job.job_id, job.acs_credential_id, str(uuid.uuid4()), json.dumps(body), now, now, now),
             )
-            _audit_job(
+            audit_job(
                 connection, "verified", current, verified_by=verified_by, replaced=replaces_card_number is not None
             )
         entry = self.report_of(job.job_id)
@@ -215,17 +217,17 @@ class Journal(Reading):
         Not so where `job`, as it stood before this attempt, was `writing` already: that stays unknown.
         """
         with self._database.transaction() as connection:
-            current = _job(connection, job.job_id)
+            current = job_of(connection, job.job_id)
             if current.state in (JobState.BOUND, JobState.WRITING) and job.state is not JobState.WRITING:
-                _move(connection, current, JobState.CLAIMED, code=error_type, reason=error)
+                move(connection, current, JobState.CLAIMED, code=error_type, reason=error)
                 connection.execute("DELETE FROM cards WHERE job_id = ? AND standing = 'unknown'", (job.job_id,))
-            _end_attempt(connection, attempt, "left", error_type, error)
-            _audit_job(connection, "not_written", current, error_type=error_type)
+            end_attempt(connection, attempt, "left", error_type, error)
+            audit_job(connection, "not_written", current, error_type=error_type)
 
     def record_card_refused(self, job: Job, *, encoder: str, uid: str, error_type: str, error: str) -> None:
         """The card that came was not bound: the job stays as it was, the refusal is kept."""
         with self._database.transaction() as connection:
-            _note(connection, job, error_type, error)
+            note(connection, job, error_type, error)
             append(
                 connection,
                 "card_refused",
@@ -239,37 +241,37 @@ class Journal(Reading):
     def record_unknown(self, job: Job, attempt: int, *, error_type: str, error: str) -> None:
         """The attempt ended in the middle: the job stays `writing` until this card was read again."""
         with self._database.transaction() as connection:
-            current = _job(connection, job.job_id)
-            _note(connection, current, error_type, error)
-            _end_attempt(connection, attempt, "unknown", error_type, error)
-            _audit_job(connection, "interrupted", current, error_type=error_type)
+            current = job_of(connection, job.job_id)
+            note(connection, current, error_type, error)
+            end_attempt(connection, attempt, "unknown", error_type, error)
+            audit_job(connection, "interrupted", current, error_type=error_type)
 
     # What people and the service say
 
     def hold(self, job_id: int, *, actor: str, code: str, reason: str) -> Job:
         """Nobody encodes this job until a person resumes it."""
         with self._database.transaction() as connection:
-            job = _job(connection, job_id)
-            _move(connection, job, JobState.HELD, code=code, reason=reason)
-            _set_held(connection, job, actor)
-            _audit_job(connection, "held", job, actor=actor, code=code)
-            return _job(connection, job_id)
+            job = job_of(connection, job_id)
+            move(connection, job, JobState.HELD, code=code, reason=reason)
+            set_held(connection, job, actor)
+            audit_job(connection, "held", job, actor=actor, code=code)
+            return job_of(connection, job_id)
 
     def resume(self, job_id: int, *, actor: str) -> Job:
-        """A person lets a held job go on, and so consents to what it was held for; or has a refused report sent again."""
+        """A person lets a held job go on, consenting to what it was held for; or has a refused report sent again."""
         now = clock.now_text()
         with self._database.transaction() as connection:
-            job = _job(connection, job_id)
+            job = job_of(connection, job_id)
             if job.state is JobState.HELD:
                 target = JobState.WRITING if job.held_from == JobState.WRITING else JobState.WAITING
-                _move(connection, job, target, code="resumed", reason=f"Resumed by {actor}.")
+                move(connection, job, target, code="resumed", reason=f"Resumed by {actor}.")
                 connection.execute(
                     "UPDATE jobs SET ready = 1, consent = ?, held_by = NULL, held_from = NULL WHERE job_id = ?",
                     (job.code, job_id),
                 )
             elif job.state in (JobState.VERIFIED, JobState.FAILED):
                 if job.state is JobState.FAILED:
-                    _move(connection, job, JobState.VERIFIED, code="resumed", reason="The report is sent again.")
+                    move(connection, job, JobState.VERIFIED, code="resumed", reason="The report is sent again.")
                 connection.execute(
                     "UPDATE outbox SET state = 'pending', next_try_at = ?, updated_at = ? "
                     "WHERE job_id = ? AND state IN ('pending', 'conflict', 'refused')",
@@ -277,27 +279,27 @@ class Journal(Reading):
                 )
             else:
                 raise IllegalStep(f"Job {job_id} is {job.state}, not held: there is nothing to resume.")
-            _audit_job(connection, "resumed", job, actor=actor, code=job.code)
-            return _job(connection, job_id)
+            audit_job(connection, "resumed", job, actor=actor, code=job.code)
+            return job_of(connection, job_id)
 
     def cancel(self, job_id: int, *, actor: str, code: str, reason: str) -> Job:
         """Nothing is to be encoded for this job any more."""
         with self._database.transaction() as connection:
-            job = _job(connection, job_id)
-            _move(connection, job, JobState.CANCELLED, code=code, reason=reason)
-            _audit_job(connection, "cancelled", job, actor=actor, code=code)
-            return _job(connection, job_id)
+            job = job_of(connection, job_id)
+            move(connection, job, JobState.CANCELLED, code=code, reason=reason)
+            audit_job(connection, "cancelled", job, actor=actor, code=code)
+            return job_of(connection, job_id)
 
     def release_card(self, job_id: int, *, actor: str, reason: str) -> Job:
         """A person says that the card of an interrupted job won't come back: it is void, another may be written."""
         with self._database.transaction() as connection:
-            job = _job(connection, job_id)
-            _move(connection, job, JobState.CLAIMED, code="card_given_up", reason="Its first card was given up.")
+            job = job_of(connection, job_id)
+            move(connection, job, JobState.CLAIMED, code="card_given_up", reason="Its first card was given up.")
             connection.execute(
                 "UPDATE cards SET standing = 'void', updated_at = ? WHERE job_id = ?", (clock.now_text(), job_id)
             )
-            _audit_job(connection, "card_given_up", job, actor=actor, reason=reason)
-            return _job(connection, job_id)
+            audit_job(connection, "card_given_up", job, actor=actor, reason=reason)
+            return job_of(connection, job_id)
 
     def expire(self, now: str) -> list[int]:
         """Cancel what can't be encoded any more because its validity has ended. Returns the jobs."""
@@ -343,17 +345,18 @@ class Journal(Reading):
     def record_refused(self, entry: OutboxEntry, answer: str) -> None:
         """The service refuses the report as such: kept and shown, sent again only when a person resumes the job."""
         with self._database.transaction() as connection:
-            _end_entry(connection, entry, OutboxState.REFUSED, answer)
-            job = _job(connection, entry.job_id)
+            end_entry(connection, entry, OutboxState.REFUSED, answer)
+            job = job_of(connection, entry.job_id)
             reason = f"The service refuses the report ({answer}). `card-encoder resume {job.job_id}` sends it again."
-            _note(connection, job, "report_refused", reason)
-            _audit_job(connection, "report_refused", job, answer=answer)
+            note(connection, job, "report_refused", reason)
+            audit_job(connection, "report_refused", job, answer=answer)
 
     def record_retry(self, entry: OutboxEntry, *, next_try_at: str, answer: str) -> None:
         """No acknowledgement this time: it is sent again then."""
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE outbox SET tries = tries + 1, next_try_at = ?, last_answer = ?, updated_at = ? WHERE outbox_id = ?",
+                "UPDATE outbox SET tries = tries + 1, next_try_at = ?, last_answer = ?, updated_at = ? "
+                "WHERE outbox_id = ?",
                 (next_try_at, answer, clock.now_text(), entry.outbox_id),
             )
 
@@ -361,14 +364,14 @@ class Journal(Reading):
         self, entry: OutboxEntry, state: OutboxState, job_state: JobState, code: str, reason: str, answer: str
     ) -> None:
         with self._database.transaction() as connection:
-            _end_entry(connection, entry, state, answer)
-            job = _job(connection, entry.job_id)
-            _move(connection, job, job_state, code=code, reason=reason)
+            end_entry(connection, entry, state, answer)
+            job = job_of(connection, entry.job_id)
+            move(connection, job, job_state, code=code, reason=reason)
             if job_state is JobState.ORPHANED:
                 connection.execute(
                     "UPDATE cards SET standing = 'void' WHERE acs_credential_id = ?", (entry.acs_credential_id,)
                 )
-            _audit_job(connection, code, job, idempotency_key=entry.idempotency_key)
+            audit_job(connection, code, job, idempotency_key=entry.idempotency_key)
 
     def recover(self, encoder: str | None = None) -> tuple[int, int]:
         """After a start (or, for one encoder, after trouble with this file): what was bound had no byte written and is
@@ -377,12 +380,14 @@ class Journal(Reading):
         with self._database.transaction() as connection:
             now = clock.now_text()
             connection.execute(
-                "UPDATE attempts SET ended_at = ?, outcome = CASE outcome WHEN 'writing' THEN 'unknown' ELSE 'left' END "
+                "UPDATE attempts SET ended_at = ?, "
+                "outcome = CASE outcome WHEN 'writing' THEN 'unknown' ELSE 'left' END "
                 "WHERE outcome IN ('bound', 'writing') AND encoder = coalesce(?, encoder)",
                 (now, encoder),
             )
             bound = connection.execute(
-                "UPDATE jobs SET state = 'claimed', updated_at = ? WHERE state = 'bound' AND encoder = coalesce(?, encoder)",
+                "UPDATE jobs SET state = 'claimed', updated_at = ? "
+                "WHERE state = 'bound' AND encoder = coalesce(?, encoder)",
                 (now, encoder),
             ).rowcount
             unknown = [
@@ -392,189 +397,5 @@ class Journal(Reading):
                 )
             ]
             for job in unknown:
-                _note(connection, job, "encoding_interrupted", PUT_IT_BACK)
+                note(connection, job, "encoding_interrupted", PUT_IT_BACK)
             return bound, len(unknown)
-
-
-CANCELLED_BY_PERSON = "cancelled"
-PUT_IT_BACK = "Writing its card was interrupted. Put the same card back: it will be read, and finished where needed."
-
-
-def _take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_for: bool) -> None:
-    now = clock.now_text()
-    row = connection.execute(
-        "SELECT * FROM jobs WHERE acs_credential_id = ? AND state IN "
-        "('waiting', 'claimed', 'bound', 'writing', 'held', 'verified')",
-        (intake.acs_credential_id,),
-    ).fetchone()
-    if row is None:
-        if intake.state is JobState.CANCELLED or not (asked_for or _is_news(connection, intake, seen_at)):
-            return
-        job_id = connection.execute(
-            "INSERT INTO jobs (acs_credential_id, state, ready, code, reason, credential, digest, reissue, vendor, sort_key, "
-            "ends_at, asked, held_by, held_from, created_at, updated_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                intake.acs_credential_id,
-                intake.state,
-                intake.ready,
-                intake.code,
-                intake.reason,
-                intake.credential,
-                intake.digest,
-                intake.reissue,
-                intake.vendor,
-                intake.sort_key,
-                intake.ends_at,
-                intake.asked,
-                *(("agent", "waiting") if intake.state is JobState.HELD else (None, None)),
-                now,
-                now,
-            ),
-        ).lastrowid
-        _join(connection, job_id, intake.joins)
-        return
-    job = Job.of(row)
-    connection.execute(
-        "UPDATE jobs SET credential = ?, digest = ?, reissue = ?, vendor = ?, sort_key = ?, ends_at = ? WHERE job_id = ?",
-        (
-            intake.credential,
-            intake.digest,
-            intake.reissue,
-            intake.vendor,
-            intake.sort_key,
-            intake.ends_at,
-            job.job_id,
-        ),
-    )
-    _join(connection, job.job_id, intake.joins)
-    if job.state in (JobState.BOUND, JobState.WRITING, JobState.VERIFIED):
-        return  # what is on its way to the card is decided anew at the card
-    _follow(connection, job, intake)
-
-
-def _is_news(connection: sqlite3.Connection, intake: Intake, seen_at: str) -> bool:
-    """False where the credential's last job ended after `seen_at`, or was ended by a person and nothing has changed."""
-    last = connection.execute(
-        "SELECT * FROM jobs WHERE acs_credential_id = ? ORDER BY job_id DESC LIMIT 1", (intake.acs_credential_id,)
-    ).fetchone()
-    if last is None:
-        return True
-    if last["updated_at"] >= seen_at:
-        return False
-    rests = last["state"] == "failed" or (last["state"] == "cancelled" and last["code"] == CANCELLED_BY_PERSON)
-    return not (rests and last["digest"] == intake.digest)
-
-
-def _follow(connection: sqlite3.Connection, job: Job, intake: Intake) -> None:
-    """Bring a job that nobody is writing into line with a new decision."""
-    if job.asked and intake.code == "not_waiting":
-        return  # of course: that is why a person had to ask
-    by_person = job.state is JobState.HELD and (job.held_by != "agent" or job.held_from == JobState.WRITING)
-    if by_person and intake.state is not JobState.CANCELLED:
-        return  # only a person lets it go
-    target = intake.state
-    if target is JobState.HELD and job.consent == intake.code:
-        target, intake_ready = JobState.WAITING, True
-    else:
-        intake_ready = intake.ready
-    if job.state is JobState.CLAIMED and target is JobState.WAITING and intake_ready:
-        target = JobState.CLAIMED
-    if job.state is JobState.CLAIMED and target is JobState.CLAIMED:
-        connection.execute("UPDATE jobs SET ready = 1 WHERE job_id = ?", (job.job_id,))
-        return
-    connection.execute("UPDATE jobs SET ready = ? WHERE job_id = ?", (intake_ready, job.job_id))
-    if target is not job.state:
-        _move(connection, job, target, code=intake.code, reason=intake.reason)
-        if target is JobState.HELD:
-            _set_held(connection, job, "agent")
-    else:
-        _note(connection, job, intake.code, intake.reason)
-
-
-def _join(connection: sqlite3.Connection, job_id: int | None, joins: Sequence[str]) -> None:
-    connection.execute("DELETE FROM joins WHERE job_id = ?", (job_id,))
-    connection.executemany("INSERT OR IGNORE INTO joins VALUES (?, ?)", [(job_id, joined) for joined in joins])
-
-
-def _job(connection: sqlite3.Connection, job_id: int) -> Job:
-    row = connection.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
-    if row is None:
-        raise JournalError(f"There is no job {job_id}. `card-encoder queue` lists them.")
-    return Job.of(row)
-
-
-def _open(connection: sqlite3.Connection, acs_credential_id: str) -> Job:
-    row = connection.execute(
-        "SELECT * FROM jobs WHERE acs_credential_id = ? AND state IN "
-        "('waiting', 'claimed', 'bound', 'writing', 'held', 'verified')",
-        (acs_credential_id,),
-    ).fetchone()
-    if row is None:
-        raise JournalError(f"Credential {acs_credential_id} has no open job.")
-    return Job.of(row)
-
-
-def _move(
-    connection: sqlite3.Connection, job: Job, state: JobState, *, code: str | None = None, reason: str | None = None
-) -> None:
-    connection.execute(
-        "UPDATE jobs SET state = ?, code = coalesce(?, code), reason = coalesce(?, reason), updated_at = ? WHERE job_id = ?",
-        (state, code, reason, clock.now_text(), job.job_id),
-    )
-
-
-def _note(connection: sqlite3.Connection, job: Job, code: str, reason: str) -> None:
-    connection.execute(
-        "UPDATE jobs SET code = ?, reason = ?, updated_at = ? WHERE job_id = ?",
-        (code, reason, clock.now_text(), job.job_id),
-    )
-
-
-def _set_held(connection: sqlite3.Connection, job: Job, by: str) -> None:
-    connection.execute("UPDATE jobs SET held_by = ?, held_from = ? WHERE job_id = ?", (by, job.state, job.job_id))
-
-
-def _put_card(
-    connection: sqlite3.Connection, job: Job, standing: str, card_number: str | None, number_is_uid: bool
-) -> None:
-    connection.execute(
-        "INSERT OR REPLACE INTO cards VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            job.card_uid,
-            job.acs_credential_id,
-            job.job_id,
-            standing,
-            card_number,
-            number_is_uid,
-            job.ends_at,
-            clock.now_text(),
-        ),
-    )
-
-
-def _end_attempt(connection: sqlite3.Connection, attempt: int, outcome: str, error_type: str, error: str) -> None:
-    connection.execute(
-        "UPDATE attempts SET outcome = ?, error_type = ?, error = ?, ended_at = ? WHERE attempt_id = ?",
-        (outcome, error_type, error, clock.now_text(), attempt),
-    )
-
-
-def _end_entry(connection: sqlite3.Connection, entry: OutboxEntry, state: OutboxState, answer: str) -> None:
-    connection.execute(
-        "UPDATE outbox SET state = ?, tries = tries + 1, last_answer = ?, updated_at = ? WHERE outbox_id = ?",
-        (state, answer, clock.now_text(), entry.outbox_id),
-    )
-
-
-def _audit_job(connection: sqlite3.Connection, event: str, job: Job, *, actor: str = "agent", **detail: Any) -> None:
-    append(
-        connection,
-        event,
-        actor=actor,
-        job_id=job.job_id,
-        acs_credential_id=job.acs_credential_id,
-        encoder=job.encoder,
-        card_uid=job.card_uid,
-        **detail,
-    )

@@ -75,7 +75,7 @@ class CardStanding(StrEnum):
 
 @dataclass(frozen=True)
 class Intake:
-    """A credential with a decision, on its way into the journal. `credential` is JSON, `digest` tells it from others."""
+    """A credential with a decision, on its way into the journal. `credential` is JSON, `digest` tells changes."""
 
     acs_credential_id: str
     state: JobState

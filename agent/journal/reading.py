@@ -54,7 +54,8 @@ class Reading:
         marks = ",".join("?" * len(acs_credential_ids))
         rows = self._database.rows(
             f"""SELECT acs_credential_id, digest FROM jobs WHERE acs_credential_id IN ({marks})
-            AND (state IN {_OPEN} OR state = 'failed' OR (state = 'cancelled' AND code = 'cancelled')) ORDER BY job_id""",
+            AND (state IN {_OPEN} OR state = 'failed' OR (state = 'cancelled' AND code = 'cancelled'))
+            ORDER BY job_id""",
             *acs_credential_ids,
         )
         return {row["acs_credential_id"]: row["digest"] for row in rows}

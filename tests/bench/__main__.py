@@ -1,4 +1,4 @@
-"""`make bench`: the figures, to bench-results.json. Ratios are taken within one run; absolute times are this machine's."""
+"""`make bench`: the figures, to bench-results.json. Ratios are taken within one run; times are this machine's."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def _bare(rig: Pcscd, sequence: list[bytes]) -> float:
         try:
             connection.connect(disposition=SCARD_LEAVE_CARD)
             break
-        except Exception:  # noqa: S112, BLE001 - pcscd sees the card within 400 ms, and nothing announces it here
+        except Exception:  # noqa: BLE001 - pcscd sees the card within 400 ms, and nothing announces it here
             continue
     commands = [list(apdu) for apdu in sequence]
     began = perf_counter()
@@ -142,7 +142,12 @@ async def _reaction(folder: Path, url: str, rig: Pcscd) -> list[float]:
             written: asyncio.Future[float] = asyncio.get_running_loop().create_future()
             loop = asyncio.get_running_loop()
 
-            def note(index: int, apdu: bytes, written: asyncio.Future[float] = written) -> bytes | None:
+            def note(
+                index: int,
+                apdu: bytes,
+                written: asyncio.Future[float] = written,
+                loop: asyncio.AbstractEventLoop = loop,
+            ) -> bytes | None:
                 if apdu[1] == 0xD6 and not written.done():
                     now = perf_counter()
                     loop.call_soon_threadsafe(lambda: written.done() or written.set_result(now))

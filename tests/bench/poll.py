@@ -1,4 +1,4 @@
-"""100,000 waiting credentials: the agent's processor time and memory for a pass, beside the seam SDK's for a listing."""
+"""100,000 waiting credentials: the agent's processor time and memory for a pass, beside the seam SDK's."""
 
 from __future__ import annotations
 

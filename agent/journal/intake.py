@@ -1,0 +1,112 @@
+"""How a listed credential becomes a job, or changes one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from agent import clock
+from agent.journal.model import Intake, Job, JobState
+from agent.journal.rows import move, note, set_held
+
+CANCELLED_BY_PERSON = "cancelled"
+"""The code of a job that a person cancelled: it isn't begun again as long as the credential stays the same."""
+
+
+def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_for: bool) -> None:
+    """Make the credential's job, or bring it into line. See `Journal.take_in`."""
+    now = clock.now_text()
+    row = connection.execute(
+        "SELECT * FROM jobs WHERE acs_credential_id = ? AND state IN "
+        "('waiting', 'claimed', 'bound', 'writing', 'held', 'verified')",
+        (intake.acs_credential_id,),
+    ).fetchone()
+    if row is None:
+        if intake.state is JobState.CANCELLED or not (asked_for or _is_news(connection, intake, seen_at)):
+            return
+        job_id = connection.execute(
+            "INSERT INTO jobs (acs_credential_id, state, ready, code, reason, credential, digest, reissue, vendor, "
+            "sort_key, ends_at, asked, held_by, held_from, created_at, updated_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                intake.acs_credential_id,
+                intake.state,
+                intake.ready,
+                intake.code,
+                intake.reason,
+                intake.credential,
+                intake.digest,
+                intake.reissue,
+                intake.vendor,
+                intake.sort_key,
+                intake.ends_at,
+                intake.asked,
+                *(("agent", "waiting") if intake.state is JobState.HELD else (None, None)),
+                now,
+                now,
+            ),
+        ).lastrowid
+        _join(connection, job_id, intake.joins)
+        return
+    job = Job.of(row)
+    connection.execute(
+        "UPDATE jobs SET credential = ?, digest = ?, reissue = ?, vendor = ?, sort_key = ?, ends_at = ? "
+        "WHERE job_id = ?",
+        (
+            intake.credential,
+            intake.digest,
+            intake.reissue,
+            intake.vendor,
+            intake.sort_key,
+            intake.ends_at,
+            job.job_id,
+        ),
+    )
+    _join(connection, job.job_id, intake.joins)
+    if job.state in (JobState.BOUND, JobState.WRITING, JobState.VERIFIED):
+        return  # what is on its way to the card is decided anew at the card
+    _follow(connection, job, intake)
+
+
+def _is_news(connection: sqlite3.Connection, intake: Intake, seen_at: str) -> bool:
+    """False where the credential's last job ended after `seen_at`, or was ended by a person and nothing has changed."""
+    last = connection.execute(
+        "SELECT * FROM jobs WHERE acs_credential_id = ? ORDER BY job_id DESC LIMIT 1", (intake.acs_credential_id,)
+    ).fetchone()
+    if last is None:
+        return True
+    if last["updated_at"] >= seen_at:
+        return False
+    rests = last["state"] == "failed" or (last["state"] == "cancelled" and last["code"] == CANCELLED_BY_PERSON)
+    return not (rests and last["digest"] == intake.digest)
+
+
+def _follow(connection: sqlite3.Connection, job: Job, intake: Intake) -> None:
+    """Bring a job that nobody is writing into line with a new decision."""
+    if job.asked and intake.code == "not_waiting":
+        return  # of course: that is why a person had to ask
+    by_person = job.state is JobState.HELD and (job.held_by != "agent" or job.held_from == JobState.WRITING)
+    if by_person and intake.state is not JobState.CANCELLED:
+        return  # only a person lets it go
+    target = intake.state
+    if target is JobState.HELD and job.consent == intake.code:
+        target, intake_ready = JobState.WAITING, True
+    else:
+        intake_ready = intake.ready
+    if job.state is JobState.CLAIMED and target is JobState.WAITING and intake_ready:
+        target = JobState.CLAIMED
+    if job.state is JobState.CLAIMED and target is JobState.CLAIMED:
+        connection.execute("UPDATE jobs SET ready = 1 WHERE job_id = ?", (job.job_id,))
+        return
+    connection.execute("UPDATE jobs SET ready = ? WHERE job_id = ?", (intake_ready, job.job_id))
+    if target is not job.state:
+        move(connection, job, target, code=intake.code, reason=intake.reason)
+        if target is JobState.HELD:
+            set_held(connection, job, "agent")
+    else:
+        note(connection, job, intake.code, intake.reason)
+
+
+def _join(connection: sqlite3.Connection, job_id: int | None, joins: Sequence[str]) -> None:
+    connection.execute("DELETE FROM joins WHERE job_id = ?", (job_id,))
+    connection.executemany("INSERT OR IGNORE INTO joins VALUES (?, ?)", [(job_id, joined) for joined in joins])

@@ -1,0 +1,111 @@
+"""Single changes of rows, of which the steps are made. Each is part of somebody's transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from agent import clock
+from agent.journal.audit import append
+from agent.journal.model import Job, JobState, JournalError, OutboxEntry, OutboxState
+
+
+def job_of(connection: sqlite3.Connection, job_id: int) -> Job:
+    """The job with this number.
+
+    Raises:
+        JournalError: there is none.
+    """
+    row = connection.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+    if row is None:
+        raise JournalError(f"There is no job {job_id}. `card-encoder queue` lists them.")
+    return Job.of(row)
+
+
+def open_job_of(connection: sqlite3.Connection, acs_credential_id: str) -> Job:
+    """The credential's open job.
+
+    Raises:
+        JournalError: it has none.
+    """
+    row = connection.execute(
+        "SELECT * FROM jobs WHERE acs_credential_id = ? AND state IN "
+        "('waiting', 'claimed', 'bound', 'writing', 'held', 'verified')",
+        (acs_credential_id,),
+    ).fetchone()
+    if row is None:
+        raise JournalError(f"Credential {acs_credential_id} has no open job.")
+    return Job.of(row)
+
+
+def move(
+    connection: sqlite3.Connection, job: Job, state: JobState, *, code: str | None = None, reason: str | None = None
+) -> None:
+    """Into another state; the database refuses what isn't a step. `code` and `reason` stay where they are None."""
+    connection.execute(
+        "UPDATE jobs SET state = ?, code = coalesce(?, code), reason = coalesce(?, reason), updated_at = ? "
+        "WHERE job_id = ?",
+        (state, code, reason, clock.now_text(), job.job_id),
+    )
+
+
+def note(connection: sqlite3.Connection, job: Job, code: str, reason: str) -> None:
+    """Why the job stands where it stands, for machines and for people."""
+    connection.execute(
+        "UPDATE jobs SET code = ?, reason = ?, updated_at = ? WHERE job_id = ?",
+        (code, reason, clock.now_text(), job.job_id),
+    )
+
+
+def set_held(connection: sqlite3.Connection, job: Job, by: str) -> None:
+    """Who holds the job, and from which state it came. `job` is as it stood before."""
+    connection.execute("UPDATE jobs SET held_by = ?, held_from = ? WHERE job_id = ?", (by, job.state, job.job_id))
+
+
+def put_card(
+    connection: sqlite3.Connection, job: Job, standing: str, card_number: str | None, number_is_uid: bool
+) -> None:
+    """What the journal now thinks of the job's card."""
+    connection.execute(
+        "INSERT OR REPLACE INTO cards VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            job.card_uid,
+            job.acs_credential_id,
+            job.job_id,
+            standing,
+            card_number,
+            number_is_uid,
+            job.ends_at,
+            clock.now_text(),
+        ),
+    )
+
+
+def end_attempt(connection: sqlite3.Connection, attempt: int, outcome: str, error_type: str, error: str) -> None:
+    """How an attempt ended."""
+    connection.execute(
+        "UPDATE attempts SET outcome = ?, error_type = ?, error = ?, ended_at = ? WHERE attempt_id = ?",
+        (outcome, error_type, error, clock.now_text(), attempt),
+    )
+
+
+def end_entry(connection: sqlite3.Connection, entry: OutboxEntry, state: OutboxState, answer: str) -> None:
+    """How a report ended, and what the service said."""
+    connection.execute(
+        "UPDATE outbox SET state = ?, tries = tries + 1, last_answer = ?, updated_at = ? WHERE outbox_id = ?",
+        (state, answer, clock.now_text(), entry.outbox_id),
+    )
+
+
+def audit_job(connection: sqlite3.Connection, event: str, job: Job, *, actor: str = "agent", **detail: Any) -> None:
+    """An entry in the audit trail about a job."""
+    append(
+        connection,
+        event,
+        actor=actor,
+        job_id=job.job_id,
+        acs_credential_id=job.acs_credential_id,
+        encoder=job.encoder,
+        card_uid=job.card_uid,
+        **detail,
+    )
