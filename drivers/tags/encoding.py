@@ -148,7 +148,9 @@ class _Encoding:
         area.forget()
         reading = self._opened.layout.read(area)
         area.load(range(min(plan.target), max(plan.target) + 1))
-        unchanged = all(area.known[index] == data for index, data in self._before.items() if index in area.known)
+        # What was not read before can't be compared; a blank card has nothing there that matters.
+        told = plan.target.keys() & self._before.keys() if reading.state is CardState.BLANK else plan.target.keys()
+        unchanged = all(area.known[index] == self._before.get(index) for index in told)
         if reading.state is CardState.NUMBER and not unchanged:
             area.write(plan.disarm.index, plan.disarm.data)
             reading = self._opened.layout.read(area)

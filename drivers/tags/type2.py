@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from drivers.errors import IncompatibleCardFormat
-from drivers.tags.area import PageArea, Pen
+from drivers.tags.area import Mismatch, PageArea, Pen
 from drivers.tags.content import check_room, content_layout, first_unit
 from drivers.tags.link import Type2Link
 from drivers.tags.options import TagOptions
@@ -103,6 +103,8 @@ class Type2Tag:
 
     def _write_cc(self, cc: bytes) -> None:
         self.pen.write(CC_PAGE, cc)
+        if self.link.read(CC_PAGE)[:4] != cc:
+            raise Mismatch
 
 
 def _name_by_cc(cc: bytes) -> str:

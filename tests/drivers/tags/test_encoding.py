@@ -10,7 +10,7 @@ from drivers.content import VendorOrder
 from drivers.encoder import CardState, EncodeRequest, FoundCard, Progress, Stage
 from drivers.errors import CredentialCannotBeReissued, EncodingInterrupted, IncompatibleCardFormat
 from drivers.tags import TagOptions, encode_tag
-from drivers.virtual.cards import KINDS, VirtualType2
+from drivers.virtual.cards import KINDS, Effect, VirtualType2
 from tests.drivers.tags.rig import NEW, OLD, UID, Desk, new_card, tag, text_on, writes
 
 TYPE2 = [kind for kind in KINDS if "Classic" not in kind]
@@ -113,7 +113,7 @@ def test_any_sequence_of_numbers(kind: str, numbers: list[str]) -> None:
             assert text_on(card) == desk.scan(card).card_number == number
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(KINDS), st.binary(max_size=48), st.booleans())
 def test_any_memory_is_scanned_and_overwritten(kind: str, content: bytes, blank_lead: bool) -> None:
     card, desk = new_card(kind, formatted=True), Desk()
@@ -188,6 +188,14 @@ def test_a_never_formatted_card_needs_format_blank(kind: str) -> None:
     assert card.memory[14] * 8 == {"Ultralight": 48, "Ultralight EV1": 48, "Ultralight EV1 128": 128}.get(
         kind, {"NTAG213": 144, "NTAG215": 504, "NTAG216": 888}.get(kind)
     )
+
+
+def test_a_capability_container_that_does_not_take() -> None:
+    card = new_card("Ultralight EV1")
+    card.fault = lambda operation: Effect.SWALLOW if (operation.name, operation.number) == ("write", 3) else None
+    with pytest.raises(IncompatibleCardFormat, match="does not keep"):
+        Desk(TagOptions(format_blank=True)).encode(card)
+    assert not any(card.memory[16:64])
 
 
 def test_a_never_formatted_card_that_holds_data_is_left_alone() -> None:

@@ -152,6 +152,14 @@ def test_another_uid_after_trouble() -> None:
         Desk().encode(card)
 
 
+def test_foreign_content_that_was_changed_unseen_is_not_called_unchanged() -> None:
+    card = card_with("NTAG213", None)
+    card.memory[16:20] = bytes.fromhex("DEADBEEF")
+    card.fault = lambda operation: Effect.SWALLOW if operation.name == "write" and operation.number == 4 else None
+    with pytest.raises(EncodingInterrupted):
+        Desk().encode(card)
+
+
 def test_another_card_is_not_written_after_trouble() -> None:
     card, other = card_with("NTAG213", None), card_with("NTAG213", OLD)
     before = bytes(other.memory)
