@@ -60,6 +60,7 @@ def test_the_user_is_made_with_a_group_of_its_own(tmp_path: Path) -> None:
     """Twice, since every upgrade does it again."""
     folder = tmp_path / "usr/lib/sysusers.d"
     folder.mkdir(parents=True)
+    (tmp_path / "etc").mkdir()
     shutil.copy(SYSTEMD / "card-encoder.sysusers.conf", folder / "card-encoder.conf")
     for _ in range(2):
         subprocess.run(["systemd-sysusers", f"--root={tmp_path}"], check=True, capture_output=True, timeout=30)
