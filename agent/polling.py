@@ -130,7 +130,10 @@ class Polling:
         unreadable = 0
         async for page in self._service.credentials(only_unissued=not full):
             self._service_state(None)
-            unreadable += await asyncio.to_thread(self._take_in, page)
+            news, without_id = await asyncio.to_thread(self._take_in, page)
+            unreadable += without_id
+            if news:
+                self._events.publish("job")
             self._claim_what_may(joiners=False)
         self._claim_what_may(joiners=True)  # not before the end of the pass: what they join may be on a later page
         self._service_state(None)
@@ -152,8 +155,8 @@ class Polling:
         """How many entries of the last pass were so malformed that not even an id could be read."""
         return self._unreadable
 
-    def _take_in(self, page: Page) -> int:
-        """Bring a page into the journal. Returns how many entries had no readable id."""
+    def _take_in(self, page: Page) -> tuple[int, int]:
+        """Bring a page into the journal. Returns how many entries were news, and how many had no readable id."""
         unreadable = 0
         ids = [acs_credential_id for item in page.items if (acs_credential_id := id_of(item)) is not None]
         known = self._journal.known_digests(ids)
@@ -176,7 +179,7 @@ class Polling:
         self._journal.take_in(intakes, seen_at=page.asked_at)
         if unreadable and unreadable != self._unreadable:
             log.warning("credentials without a readable id", count=unreadable)
-        return unreadable
+        return len(intakes), unreadable
 
     def refresh(self, acs_credential_id: str, item: object, *, asked: bool = False, by_hand: bool = False) -> Intake:
         """Bring one credential, as the service has it now, into the journal.
