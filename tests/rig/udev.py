@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RULES = Path(__file__).parents[2] / "udev" / "93-card-encoder.rules"
-GID = 990
-"""The group card-encoder's number in the namespace."""
+UID = 990
+"""The user card-encoder's number in the namespace."""
 
 _HOST = "/devices/pci0000:00/0000:00:14.0"
 _USB = f"{_HOST}/usb1/1-2"
@@ -29,7 +29,7 @@ mount -t devpts -o ptmxmode=666 devpts /dev/pts
 ln -s pts/ptmx /dev/ptmx
 mount -t tmpfs tmpfs /etc/udev/rules.d
 cp "$1" /etc/udev/rules.d/
-mount --bind "$2" /etc/group
+mount --bind "$2" /etc/passwd
 exec umockdev-run --device "$3" -- udevadm test --action=add "/sys$4" 2>&1
 """
 
@@ -81,7 +81,7 @@ class Outcome:
     links: set[str]
     """Below /dev/card-encoder."""
     other_links: set[str]
-    group: int | None
+    owner: int | None
     """The last that any rule set; so with the next two."""
     mode: str | None
     power: str | None
@@ -93,11 +93,11 @@ class Outcome:
 
 def plug(device: Device, folder: Path, *, node: bool = False) -> Outcome:
     """Evaluate all rules for the USB device being added, or with `node` for its node."""
-    group = folder / "group"
-    group.write_text(Path("/etc/group").read_text() + f"card-encoder:x:{GID}:\n")
+    users = folder / "passwd"
+    users.write_text(Path("/etc/passwd").read_text() + f"card-encoder:x:{UID}:{UID}::/:/usr/sbin/nologin\n")
     description = folder / "device.umockdev"
     description.write_text(device.description())
-    arguments = [RULES, group, description, device.node_path if node else _USB]
+    arguments = [RULES, users, description, device.node_path if node else _USB]
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", _NAMESPACE, "sh", *map(str, arguments)],
         capture_output=True,
@@ -112,11 +112,11 @@ def _outcome(output: str) -> Outcome:
     properties = dict(re.findall(r"^([A-Z_]+)=(.*)$", output, re.MULTILINE))
     links = {link.removeprefix("/dev/") for link in properties.get("DEVLINKS", "").split()}
     mine = {link for link in links if link.startswith("card-encoder/")}
-    group = _last(r"rules:\d+ GROUP (\d+)$", output)
+    owner = _last(r"rules:\d+ OWNER (\d+)$", output)
     return Outcome(
         links={link.removeprefix("card-encoder/") for link in mine},
         other_links=links - mine,
-        group=None if group is None else int(group),
+        owner=None if owner is None else int(owner),
         mode=_last(r"rules:\d+ MODE (\d+)$", output),
         power=_last(r"power/control' writing '(\w+)'$", output),
         properties=properties,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.udev import GID, PATH, RULES, Device, plug
+from tests.rig.udev import PATH, RULES, UID, Device, plug
 
 pytestmark = [
     pytest.mark.systemd,
@@ -46,7 +46,7 @@ def test_libccid_would_have_put_the_reader_to_sleep(tmp_path: Path) -> None:
 
 def test_pcscd_keeps_its_access_to_the_reader(tmp_path: Path) -> None:
     outcome = plug(Device("072f", "2200", CCID), tmp_path)
-    assert not [line for line in outcome.ours if "GROUP" in line or "MODE" in line]
+    assert not [line for line in outcome.ours if line.split()[1] in ("OWNER", "GROUP", "MODE")]
 
 
 def test_a_reader_with_a_serial_number_is_named_by_it_too(tmp_path: Path) -> None:
@@ -58,11 +58,11 @@ def test_a_reader_with_a_serial_number_is_named_by_it_too(tmp_path: Path) -> Non
     [(TWN4, {f"twn4-{PATH}:1.0", "twn4-8A3C01"}), (MSR605X, {f"msr605-{PATH}:1.0"})],
     ids=["TWN4", "MSR605X"],
 )
-def test_what_the_agent_opens_itself_is_given_to_its_group(device: Device, links: set[str], tmp_path: Path) -> None:
+def test_what_the_agent_opens_itself_is_given_to_its_user(device: Device, links: set[str], tmp_path: Path) -> None:
     outcome = plug(device, tmp_path, node=True)
     assert outcome.links == links
-    assert (outcome.group, outcome.mode) == (GID, "0660")
-    assert "uaccess" not in outcome.properties.get("TAGS", "")
+    assert (outcome.owner, outcome.mode) == (UID, "0660")
+    assert not [line for line in outcome.ours if "GROUP" in line or "uaccess" in line]
 
 
 @pytest.mark.parametrize("device", [TWN4, MSR605X], ids=["TWN4", "MSR605X"])
@@ -93,7 +93,7 @@ def test_a_generic_bridge_is_left_to_its_owner(number: str, tmp_path: Path) -> N
 def test_the_wrong_product_gets_no_access(device: Device, tmp_path: Path) -> None:
     outcome = plug(device, tmp_path, node=True)
     assert (outcome.ours, outcome.links) == ([], set())
-    assert outcome.group != GID
+    assert outcome.owner != UID
 
 
 def test_the_rules_come_after_libccid() -> None:
