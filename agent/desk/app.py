@@ -9,7 +9,6 @@ from uuid import uuid4
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -59,7 +58,6 @@ def create_app(
             *TrayApi(operations).routes(),
             *SeamApi(operations).routes(),
         ],
-        middleware=[Middleware(_RequestIds)],
         exception_handlers={
             Refusal: _refused,
             EncoderError: _not_now,
@@ -99,13 +97,15 @@ async def _failed(_: Request, __: Exception) -> Response:
     return Refusal(500, "internal_server_error", "The agent has a bug here; its log says more.").response()
 
 
-class _RequestIds:
+class RequestIds:
     """Puts a `seam-request-id` on the answers of Seam-shaped operations."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass it on."""
+
         async def tagged(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["seam-request-id"] = str(uuid4())

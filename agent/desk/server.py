@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from agent.config import DeskConfig
 from agent.desk.access import ControlSocket, LoopbackPort, hosts_of
-from agent.desk.app import create_app
+from agent.desk.app import RequestIds, create_app
 from agent.desk.metrics import Metrics
 from agent.desk.sockets import listen_on_loopback, listen_on_path
 from agent.desk.token import DeskToken
@@ -54,8 +54,8 @@ class DeskServer:
             undo.pop_all()
         self._address = host, loopback.getsockname()[1]
         app = create_app(self._operations, self._metrics, token, self._closing, lambda: self.url)
-        await self._serve(LoopbackPort(app, token, hosts_of(*self._address)), loopback)
-        await self._serve(ControlSocket(app), control)
+        await self._serve(RequestIds(LoopbackPort(app, token, hosts_of(*self._address))), loopback)
+        await self._serve(RequestIds(ControlSocket(app)), control)
 
     async def stop(self) -> None:
         """End what is open, live streams first, and let the port and the socket go."""

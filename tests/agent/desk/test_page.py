@@ -1,0 +1,142 @@
+"""The desk page in a real Chromium, on a real agent and the sandbox service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from agent.journal import JobState
+from tests.rig.agent import VIRTUAL, Running, running_agent
+from tests.rig.browser import Visit, browser_page
+from tests.rig.sandbox import Sandbox
+
+pytestmark = pytest.mark.browser
+
+NAME = "Spa and gym card 1"
+
+
+@pytest.fixture
+async def auto(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Running]:
+    """An agent that puts the oldest waiting credential on the next card."""
+    async with running_agent(tmp_path, sandbox.url, sandbox.key, encoders=[VIRTUAL]) as desk:
+        await desk.until(lambda: desk.agent.polling.last_pass_at and desk.agent.stations[0].online, "the first pass")
+        yield desk
+
+
+@pytest.fixture
+async def visit() -> AsyncIterator[Visit]:
+    async with browser_page() as visit:
+        yield visit
+        assert visit.complaints == []
+        assert visit.hosts == {"127.0.0.1"}
+
+
+def row(page: Page, lists: str, name: str) -> Locator:
+    return page.locator(f"#{lists} .row", has=page.get_by_text(name, exact=True))
+
+
+def big_line(page: Page) -> Locator:
+    return page.locator(".encoder .big")
+
+
+async def test_a_card_from_the_tray_is_issued_before_the_clerks_eyes(auto: Running, visit: Visit) -> None:
+    page = visit.page
+    await page.goto(await auto.link())
+    await expect(page).to_have_url(f"{auto.url}/")
+    await expect(page.locator("#service")).to_have_text("Service connected")
+    await expect(big_line(page)).to_have_text("Put a card on the encoder")
+    first = await page.locator("#queue .row .name").first.inner_text()
+    await page.get_by_role("button", name="Put a new card").click()
+    await expect(row(page, "recent", first)).to_contain_text("Issued")
+    await expect(row(page, "queue", first)).to_have_count(0)
+    await expect(big_line(page)).to_have_text("Done – take the card away")
+    job = auto.job(first)
+    assert job
+    assert job.state is JobState.REPORTED
+    await page.get_by_role("button", name=re.compile(r"^Take away")).click()
+    await expect(big_line(page)).to_have_text("Put a card on the encoder")
+    await expect(page.locator(".before")).to_contain_text(first)
+    await expect(page.locator("#skipped .row .name", has_text="Spa card of last week")).to_have_count(1)
+
+
+async def test_a_clerk_asks_holds_cancels_and_scans(desk: Running, visit: Visit) -> None:
+    page = visit.page
+    await page.goto(await desk.link())
+    await expect(big_line(page)).to_have_text("Choose what to encode")
+
+    await row(page, "queue", "Office card 2").get_by_role("button", name=re.compile("Hold")).click()
+    await expect(row(page, "held", "Office card 2")).to_be_visible()
+    await row(page, "held", "Office card 2").get_by_role("button", name=re.compile("Let it go on")).click()
+    await row(page, "queue", "Office card 2").get_by_role("button", name=re.compile("Cancel")).click()
+    await page.get_by_role("button", name="Don't encode it").click()
+    await expect(row(page, "recent", "Office card 2")).to_contain_text("Not encoded")
+
+    await row(page, "queue", NAME).get_by_role("button", name=re.compile("Encode next")).click()
+    await expect(big_line(page)).to_have_text("Put a card on the encoder")
+    await expect(page.locator(".encoder .small")).to_have_text(f"Next: {NAME}")
+    uid = desk.encoder.put()
+    notice = page.locator("#notices .notice", has_text=NAME)
+    await expect(notice).to_contain_text("is on its card")
+    await notice.get_by_role("button", name="Dismiss").click()
+    await expect(notice).to_have_count(0)
+
+    await page.get_by_role("button", name="Scan a card").click()
+    await expect(page.locator("#notices .notice.done")).to_contain_text("Match: card and service agree")
+    desk.encoder.take()
+    desk.encoder.put()
+    await page.get_by_role("button", name="Scan a card").click()
+    await expect(page.locator("#notices .notice.wait")).to_contain_text("No match: The card is blank.")
+    desk.encoder.take()
+
+    await row(page, "recent", NAME).get_by_role("button", name=re.compile("Encode again")).click()
+    await page.get_by_role("button", name="Encode again", exact=True).click()
+    await expect(page.locator("#question")).to_be_visible()  # not without a reason
+    await page.get_by_label("Reason").fill("The door stayed shut")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#question")).not_to_be_visible()
+    await expect(big_line(page)).to_have_text("Put a card on the encoder")
+    desk.encoder.put(uid)
+    await expect(page.locator("#notices .notice.done").first).to_contain_text("is on its card")
+    picked = [entry for entry in desk.agent.journal.audit() if entry["event"] == "picked"]
+    assert picked[-1]["detail"]["reason"] == "The door stayed shut"
+
+
+async def test_what_the_service_says_is_shown_as_text(desk: Running, sandbox: Sandbox, visit: Visit) -> None:
+    evil = '<img src=x onerror="alert(1)">'
+    page = visit.page
+    await page.goto(await desk.link())
+    job = desk.job(NAME)
+    assert job
+    desk.agent.journal._database.row(
+        "UPDATE jobs SET credential = json_set(credential, '$.display_name', ?) WHERE job_id = ?", evil, job.job_id
+    )
+    desk.agent.events.publish("job")
+    await expect(row(page, "queue", evil)).to_be_visible()
+    assert await page.locator("#queue img").count() == 0
+
+
+async def test_the_keyboard_is_enough(desk: Running, visit: Visit) -> None:
+    page = visit.page
+    await page.goto(await desk.link())
+    button = row(page, "queue", NAME).get_by_role("button", name=re.compile("Encode next"))
+    await button.focus()
+    desk.agent.events.publish("job")
+    await page.wait_for_timeout(200)
+    await expect(button).to_be_focused()  # a refresh doesn't take the focus away
+    await page.keyboard.press("Tab")
+    await expect(row(page, "queue", NAME).get_by_role("button", name=re.compile("Hold"))).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(row(page, "held", NAME)).to_be_visible()
+
+
+async def test_the_page_says_that_the_agent_is_gone(tmp_path: Path, sandbox: Sandbox) -> None:
+    async with browser_page() as visit:
+        async with running_agent(tmp_path, sandbox.url, sandbox.key, encoders=[VIRTUAL]) as desk:
+            await visit.page.goto(await desk.link())
+            await expect(big_line(visit.page)).to_be_visible()
+            await expect(visit.page.locator("#lost")).not_to_be_visible()
+        await expect(visit.page.locator("#lost")).to_contain_text("The agent doesn't answer")
