@@ -24,8 +24,8 @@ _BOOT_UNITS = {
     "check.service": """[Unit]
 After=dbus.socket systemd-journald.socket
 Wants=dbus.socket
-SuccessAction=poweroff-force
-FailureAction=poweroff-force
+SuccessAction=poweroff-immediate
+FailureAction=poweroff-immediate
 [Service]
 Type=oneshot
 ExecStart={python} -m {check}
