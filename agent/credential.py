@@ -6,7 +6,6 @@ and survives a round trip. Times stay the text that came, so that nothing is los
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -154,7 +153,7 @@ def read(raw: object) -> Credential:
 
 def id_of(raw: object) -> str | None:
     """The id in parsed JSON that may be anything."""
-    value = raw.get("acs_credential_id") if isinstance(raw, Mapping) else None
+    value = raw.get("acs_credential_id") if isinstance(raw, dict) else None
     return value if isinstance(value, str) and value else None
 
 
@@ -163,8 +162,9 @@ def is_settled(raw: object) -> bool:
 
     False means only that a closer look is needed.
     """
-    if not isinstance(raw, Mapping):
+    if not isinstance(raw, dict):
         return False
-    if raw.get("access_method") in ("code", "mobile_key", "cloud_key"):
-        return True
-    return raw.get("is_issued") is True and not raw.get("warnings") and raw.get("access_method") == "card"
+    method = raw.get("access_method")
+    if method == "card":
+        return raw.get("is_issued") is True and not raw.get("warnings")
+    return method in ("code", "mobile_key", "cloud_key")

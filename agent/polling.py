@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import json
 import time
 from collections.abc import Collection, Iterator
 
+import pydantic_core
 import structlog
 
 from agent import clock
@@ -91,6 +91,7 @@ class Polling:
         self._known_before = False  # the first pass decides on everything anew: the configuration may have changed
         self._deleted_since = clock.now_text()
         self._unreadable = 0
+        self._seen_pages: dict[tuple[bool, int], bytes] = {}  # what came before, to the byte, needs no second look
         self.remarks = Remarks()
         self.service_up: bool | None = None
         self.trouble: str | None = None
@@ -127,11 +128,16 @@ class Polling:
         Raises:
             ServiceError: the pass came to an early end; what it saw is in the journal.
         """
-        unreadable = 0
+        unreadable = number = 0
         async for page in self._service.credentials(only_unissued=not full):
             self._service_state(None)
+            number += 1
+            if self._seen_pages.get((full, number)) == page.digest:
+                continue
             news, without_id = await asyncio.to_thread(self._take_in, page)
             unreadable += without_id
+            if not without_id:
+                self._seen_pages[full, number] = page.digest
             if news:
                 self._events.publish("job")
             self._claim_what_may(joiners=False)
@@ -158,11 +164,10 @@ class Polling:
     def _take_in(self, page: Page) -> tuple[int, int]:
         """Bring a page into the journal. Returns how many entries were news, and how many had no readable id."""
         unreadable = 0
-        ids = [acs_credential_id for item in page.items if (acs_credential_id := id_of(item)) is not None]
-        known = self._journal.known_digests(ids)
+        ids = [id_of(item) for item in page.items]
+        known = self._journal.known_digests([i for i in ids if i is not None])
         intakes = []
-        for item in page.items:
-            acs_credential_id = id_of(item)
+        for acs_credential_id, item in zip(ids, page.items, strict=True):
             if acs_credential_id is None:
                 unreadable += 1
                 continue
@@ -192,7 +197,9 @@ class Polling:
         self._journal.take_in([intake], seen_at=clock.now_text(), asked_for=by_hand)
         return intake
 
-    def intake(self, acs_credential_id: str, item: object, text: str, digest: bytes, *, asked: bool = False) -> Intake:
+    def intake(
+        self, acs_credential_id: str, item: object, text: bytes, digest: bytes, *, asked: bool = False
+    ) -> Intake:
         """What the journal is to hold of one credential, with the decision on it."""
         try:
             credential = read(item)
@@ -205,7 +212,7 @@ class Polling:
                 False,
                 decision.code,
                 decision.reason,
-                text,
+                text.decode(),
                 digest,
                 False,
                 None,
@@ -220,7 +227,7 @@ class Polling:
             ready=decision.action is Action.ENCODE,
             code=decision.code,
             reason=decision.reason,
-            credential=text,
+            credential=text.decode(),
             digest=digest,
             reissue=decision.code == "needs_to_be_reissued",
             vendor=vendor_of(credential),
@@ -268,13 +275,13 @@ class Polling:
             self._events.publish("service", up=up)
 
 
-def digest_of(item: object, text: str) -> bytes:
+def digest_of(item: object, text: bytes) -> bytes:
     """Tells one state of a credential from another; the time of the last sync alone makes no difference."""
     if isinstance(item, dict) and "latest_desired_state_synced_with_provider_at" in item:
         rest = {key: value for key, value in item.items() if key != "latest_desired_state_synced_with_provider_at"}
         text = _text(rest)
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return hashlib.blake2b(text, digest_size=16).digest()
 
 
-def _text(item: object) -> str:
-    return json.dumps(item, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def _text(item: object) -> bytes:
+    return pydantic_core.to_json(item)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,10 +58,14 @@ class NotAllowed(Refused):
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a list: parsed JSON objects as they came, and when they were asked for (text, as in clock.py)."""
+    """One page of a list: parsed JSON objects as they came, and when they were asked for (text, as in clock.py).
+
+    `digest` tells one state of the page from another: what came before needs no second look.
+    """
 
     items: Sequence[object]
     asked_at: str
+    digest: bytes
 
 
 class Service:
@@ -113,11 +118,11 @@ class Service:
         cursors: set[str] = set()
         for _ in range(_MOST_PAGES):
             asked_at = clock.now_text()
-            answer = await self._list_page(body, only_unissued)
+            answer, digest = await self._list_page(body, only_unissued)
             items = answer.get("acs_credentials")
             if not isinstance(items, list):
                 raise Unreachable("The service's list of credentials has no acs_credentials.")
-            yield Page(items, asked_at)
+            yield Page(items, asked_at, digest)
             cursor = _next_cursor(answer)
             if cursor is None:
                 return
@@ -127,19 +132,19 @@ class Service:
             body["page_cursor"] = cursor
         raise Unreachable(f"The service's list has no end after {_MOST_PAGES} pages.")
 
-    async def _list_page(self, body: dict[str, Any], only_unissued: bool) -> Mapping[str, Any]:
+    async def _list_page(self, body: dict[str, Any], only_unissued: bool) -> tuple[Mapping[str, Any], bytes]:
         path = "/acs/credentials/list"
         if only_unissued and self._takes_is_issued is not False:
             try:
-                answer = await self._post(path, {**body, "is_issued": False})
+                page = await self._exchange(path, {**body, "is_issued": False})
             except Refused as error:
                 if error.status != 400:
                     raise
                 self._takes_is_issued = False
             else:
                 self._takes_is_issued = True
-                return answer
-        return await self._post(path, body)
+                return page
+        return await self._exchange(path, body)
 
     async def get(self, acs_credential_id: str) -> Credential:
         """The credential as it is now.
@@ -217,6 +222,13 @@ class Service:
     async def _post(
         self, path: str, body: dict[str, Any], headers: Mapping[str, str] | None = None
     ) -> Mapping[str, Any]:
+        answer, _ = await self._exchange(path, body, headers)
+        return answer
+
+    async def _exchange(
+        self, path: str, body: dict[str, Any], headers: Mapping[str, str] | None = None
+    ) -> tuple[Mapping[str, Any], bytes]:
+        """One request: the JSON object of the answer, and a digest of its bytes."""
         try:
             # The whole exchange has an end, also with a service that sends a byte now and then.
             async with asyncio.timeout(120), self._http.stream("POST", path, json=body, headers=headers) as response:
@@ -227,7 +239,7 @@ class Service:
         if response.status_code == 200:
             if answer is None:
                 raise Unreachable("The service's answer is not a JSON object.")
-            return answer
+            return answer, hashlib.blake2b(content, digest_size=16).digest()
         raise _trouble(response, answer)
 
 

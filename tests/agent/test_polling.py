@@ -190,8 +190,8 @@ async def test_attended_desks_take_up_nothing_by_themselves(listing: Listing, pe
 
 def test_the_time_of_the_last_sync_is_no_change() -> None:
     one, two = ({"a": 1, "latest_desired_state_synced_with_provider_at": t} for t in "12")
-    assert digest_of(one, str(one)) == digest_of(two, str(two))
-    assert digest_of({"a": 1}, "1") != digest_of({"a": 2}, "2")
+    assert digest_of(one, str(one).encode()) == digest_of(two, str(two).encode())
+    assert digest_of({"a": 1}, b"1") != digest_of({"a": 2}, b"2")
 
 
 def test_remarks_are_bounded() -> None:
