@@ -6,7 +6,7 @@ BIN    := .venv/bin
 # libpcsclite and a compiler build pyscard, which has no Linux wheel.
 BUILD_PACKAGES := python3-venv python3-dev gcc libc6-dev libpcsclite-dev pkg-config
 # The real parts that the tests run against.
-TEST_PACKAGES  := $(BUILD_PACKAGES) pcscd vsmartcard-vpcd systemd systemd-container dbus udev umockdev util-linux chromium npm
+TEST_PACKAGES  := $(BUILD_PACKAGES) pcscd vsmartcard-vpcd systemd systemd-container dbus udev umockdev kmod util-linux chromium npm
 
 define need
 	@missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \

@@ -62,7 +62,7 @@ class ServiceConfig(_Section):
         """
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         credential = Path(folder) / "api-key" if folder else None
-        path = self.api_key_file or (credential if credential and credential.exists() else None)
+        path = self.api_key_file or (credential if credential and _has_content(credential) else None)
         if path is not None:
             try:
                 key = path.read_text(encoding="utf-8").strip()
@@ -240,6 +240,14 @@ def _line_of(text: str, location: Location) -> int | None:
         if in_reach and wanted[: len(full)] == full and (best is None or len(full) > best[0]):
             best = (len(full), number)
     return best[1] if best else None
+
+
+def _has_content(path: Path) -> bool:
+    """The unit passes an empty credential where the administrator has made none."""
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:

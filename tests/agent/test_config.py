@@ -47,7 +47,7 @@ def changed(old: str, new: str) -> str:
 BAD = [
     ("misspelt key", changed("poll_interval_s", "pol_interval_s"), "line 4: service.pol_interval_s", "poll_interval_s"),
     ("misspelt section", changed("[service]", "[servce]"), "line 1: servce", "did you mean 'service'"),
-    ("unknown section", GOOD + "\n[zzz]\n", "line 16: zzz", "known here"),
+    ("unknown section", GOOD + "\n[zzz]\n", "line 17: zzz", "known here"),
     ("misspelt in the first table", changed('driver = "pcsc"', 'drivr = "pcsc"'), "line 8: encoder[1].drivr", "driver"),
     ("misspelt in the second table", changed("mode =", "moed ="), "line 15: encoder[2].moed", "did you mean 'mode'"),
     ("wrong value", changed('"attended"', '"sometimes"'), "line 15: encoder[2].mode", "'auto' or 'attended'"),

@@ -202,8 +202,10 @@ def test_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         config.api_key()
     monkeypatch.setenv("CARD_ENCODER_API_KEY", "from-environment")
     assert config.api_key().get_secret_value() == "from-environment"
-    (tmp_path / "api-key").write_text("from-systemd\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "api-key").write_text("")
+    assert config.api_key().get_secret_value() == "from-environment"
+    (tmp_path / "api-key").write_text("from-systemd\n")
     assert config.api_key().get_secret_value() == "from-systemd"
     (tmp_path / "file").write_text("from-file\n")
     named = ServiceConfig(endpoint="https://service.example", api_key_file=tmp_path / "file")

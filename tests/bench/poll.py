@@ -49,6 +49,7 @@ async def main(url, path):
             pages.append(rss())
             yield page
     service.credentials = counted
+    await service.deleted_since("2099-01-01T00:00:00Z")
     found = []
     for _ in range(3):
         before = usage()
@@ -69,6 +70,7 @@ seam = Seam(api_key=sys.argv[2], endpoint=sys.argv[1])
 def usage():
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+seam.acs.systems.list()
 before = usage()
 count = 0
 pages = seam.create_paginator(seam.acs.credentials.list, {"limit": 500})
@@ -114,7 +116,7 @@ def run(folder: Path) -> dict[str, Any]:
                 "jobs": all_waiting["jobs"],
             },
             "how": f"a hotel with {CREDENTIALS} credentials, {WAITING} of them waiting: the first pass makes jobs of "
-            "those in an empty journal, later passes find nothing new. The SDK lists the same pages of 500.",
+            "those in an empty journal, later passes find nothing new. The SDK lists the same pages of 500; both have made a request before, so that neither counts its imports.",
         },
     }
 
