@@ -15,11 +15,14 @@ def fresh_card(kind: str, *, formatted: bool = True) -> VirtualType2 | VirtualCl
 
 
 def text_on(card: VirtualType2 | VirtualClassic) -> str | None:
-    """The text of the first NDEF record, None where there is no message that reads."""
+    """The text of the first NDEF record, None where there is none that reads."""
     message = _message(_user_memory(card))
     if not message:
         return None
-    record = next(ndef.message_decoder(message))
+    try:
+        record = next(ndef.message_decoder(message))
+    except ndef.DecodeError:
+        return None
     return record.text if isinstance(record, ndef.TextRecord) else None
 
 
