@@ -15,10 +15,10 @@ from agent.operations import Operations
 
 @runtime_checkable
 class Tray(Protocol):
-    """What a virtual encoder offers beside `Encoder`."""
+    """What a virtual encoder offers beside `Encoder`; see `drivers.virtual.driver`."""
 
     def tray(self) -> list[dict[str, Any]]:
-        """The cards: uid, kind, and which of them lies on the encoder."""
+        """The cards: uid, kind, state and on_encoder, oldest first."""
         ...
 
     def put(self, uid: str | None = None, kind: str | None = None) -> str:
@@ -28,6 +28,9 @@ class Tray(Protocol):
     def take(self) -> None:
         """Take the card away."""
         ...
+
+
+_SHOWN = 12
 
 
 class TrayApi:
@@ -45,10 +48,10 @@ class TrayApi:
         ]
 
     async def trays(self, _: Request) -> Response:
-        """GET /api/tray."""
+        """GET /api/tray: the newest cards, and the one that lies on the encoder."""
         return success(
             trays=[
-                {"encoder": station.name, "cards": station.encoder.tray()}
+                {"encoder": station.name, "cards": _shown(station.encoder.tray())}
                 for station in self._operations.stations
                 if isinstance(station.encoder, Tray)
             ]
@@ -74,3 +77,7 @@ class TrayApi:
             if station.name == name and isinstance(station.encoder, Tray):
                 return station.encoder
         raise Refusal(404, "tray_not_found", "This encoder has no tray of virtual cards.")
+
+
+def _shown(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [card for place, card in enumerate(cards, 1) if card["on_encoder"] or place > len(cards) - _SHOWN]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import httpx
 
@@ -15,9 +15,7 @@ from agent.config import check
 from agent.daemon import Agent
 from agent.events import Event
 from agent.journal import Job
-
-if TYPE_CHECKING:
-    from drivers.virtual.driver import VirtualEncoder
+from drivers.virtual.driver import VirtualEncoder
 
 VIRTUAL = {"name": "Desk", "driver": "virtual", "options": {"feed": "manual"}}
 PATIENCE_S = 15.0
@@ -42,7 +40,7 @@ class Running:
     @property
     def encoder(self) -> VirtualEncoder:
         """The first encoder."""
-        return cast("VirtualEncoder", self.agent.stations[0].encoder)
+        return cast(VirtualEncoder, self.agent.stations[0].encoder)
 
     def control(self) -> httpx.AsyncClient:
         """A client on the control socket."""

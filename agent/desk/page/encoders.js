@@ -1,9 +1,9 @@
 // One panel for each encoder: what to do now, in one big line.
 
 import { byId, button, glyph, keyed, make, setText, show } from "./dom.js";
-import { scan } from "./actions.js";
+import { overwrite, scan } from "./actions.js";
 import { updateTray } from "./tray.js";
-import { encoderLine, lastOutcome } from "./words.js";
+import { encoderLine, lastOutcome, mayBeOverwritten } from "./words.js";
 
 function create(encoder) {
   const panel = make("article", "encoder");
@@ -23,25 +23,28 @@ function create(encoder) {
   const big = make("p", "big");
   const small = make("p", "small");
   words.append(big, small);
-  now.append(badge, words);
+  const over = button("Write over the card", () => overwrite(panel.encoder.last_outcome, encoder.name));
+  now.append(badge, words, over);
 
   const bar = make("progress");
   bar.setAttribute("aria-label", "Progress");
   const before = make("p", "before");
   const tray = make("div", "tray");
   panel.append(head, now, bar, before, tray);
-  panel.parts = { device, sign, big, small, bar, before, tray };
+  panel.parts = { device, sign, big, small, over, bar, before, tray };
   return panel;
 }
 
 function update(panel, encoder, state, trays) {
-  const { device, sign, big, small, bar, before, tray } = panel.parts;
+  panel.encoder = encoder;
+  const { device, sign, big, small, over, bar, before, tray } = panel.parts;
   const now = encoderLine(encoder, state.queue);
   panel.className = `encoder ${now.kind}`;
   setText(device, [encoder.device, encoder.mode === "auto" ? "Automatic" : "On request"].filter(Boolean).join(" · "));
   sign.set(now.glyph);
   setText(big, now.big);
   setText(small, now.small);
+  show(over, mayBeOverwritten(encoder));
   updateBar(bar, encoder.progress);
   const idle = ["ready", "idle"].includes(now.kind);
   setText(before, idle ? lastOutcome(encoder.last_outcome) : "");

@@ -42,7 +42,7 @@ export function jobFacts(job) {
   else if (job.reason && job.code !== "waiting_to_be_issued") facts.push(sentence(job.reason));
   if (job.reissue && job.code !== "needs_to_be_reissued") facts.push("To be encoded again.");
   if (job.ends_at && !["cancelled", "reported"].includes(job.state)) facts.push(`Valid until ${timeOf(job.ends_at)}`);
-  if (job.card_uid && ["reported", "verified", "orphaned"].includes(job.state)) facts.push(`card ${job.card_uid}`);
+  if (job.card_uid && ["writing", "reported", "verified", "orphaned"].includes(job.state)) facts.push(`card ${job.card_uid}`);
   return facts.filter(Boolean).join(" · ");
 }
 
@@ -62,7 +62,8 @@ export function encoderLine(encoder, queue) {
   if (encoder.card_here && encoder.take_the_card_away) return afterwards(encoder);
   const interrupted = queue.find((job) => job.state === "writing" && job.encoder === encoder.name);
   if (interrupted) {
-    return line("trouble", "trouble", "Trouble: put the same card back", `${nameOf(interrupted)}: ${interrupted.reason}`);
+    return line("trouble", "trouble", "Trouble: put the same card back",
+      `${nameOf(interrupted)}, card ${interrupted.card_uid}: ${interrupted.reason}`);
   }
   return ready(encoder, queue);
 }
@@ -95,10 +96,14 @@ function ready(encoder, queue) {
   return line("idle", "idle", "Ready", "Nothing waits for a card.");
 }
 
+// Whether the card was left alone for what it holds or is, so that a person may decide otherwise.
+export const mayBeOverwritten = (encoder) =>
+  encoder.spent === "refused" && encoder.last_outcome?.error?.type === "incompatible_card_format";
+
 export function lastOutcome(outcome) {
   if (!outcome) return "";
-  const who = outcome.display_name ? `${outcome.display_name}: ` : "";
-  return outcome.ok ? `Last card: ${who}done at ${timeOf(outcome.at)}` : `Last card: ${who}${outcome.error.message}`;
+  const who = outcome.display_name || "a card";
+  return outcome.ok ? `Last: ${who}, done at ${timeOf(outcome.at)}` : `Last: ${who}. ${outcome.error.message}`;
 }
 
 // What an attempt came to, as title, text and tone.

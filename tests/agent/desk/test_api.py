@@ -154,12 +154,18 @@ async def test_the_tray_puts_and_takes_virtual_cards(desk: Running) -> None:
     async with desk.client() as client:
         before = (await client.get("/api/tray")).json()["trays"]
         assert [tray["encoder"] for tray in before] == ["Desk"]
-        assert not [card for card in before[0]["cards"] if card["here"]]
+        assert not [card for card in before[0]["cards"] if card["on_encoder"]]
         uid = (await client.post("/api/tray/put", json={"encoder": "Desk", "kind": "NTAG213"})).json()["uid"]
         await desk.until(lambda: desk.agent.stations[0].card_here, "the card")
         cards = (await client.get("/api/tray")).json()["trays"][0]["cards"]
-        assert [(card["uid"], card["kind"]) for card in cards if card["here"]] == [(uid, "NTAG213")]
+        assert [(card["uid"], card["kind"]) for card in cards if card["on_encoder"]] == [(uid, "NTAG213")]
         await client.post("/api/tray/take", json={"encoder": "Desk"})
         await desk.until(lambda: not desk.agent.stations[0].card_here, "its removal")
         for body in ({"encoder": "Desk", "kind": "paper"}, {"encoder": "Desk", "uid": "00" * 7}):
             assert refusal(await client.post("/api/tray/put", json=body)) == (400, "invalid_input")
+        lying = desk.encoder.put()
+        for _ in range(20):
+            newest = desk.encoder.put(kind="NTAG213")
+        desk.encoder.put(lying)
+        shown = [card["uid"] for card in (await client.get("/api/tray")).json()["trays"][0]["cards"]]
+        assert (shown[0], shown[-1], len(shown)) == (lying, newest, 13)
