@@ -78,6 +78,19 @@ def choose(context: Context, wanted: Wanted) -> str:
     raise EncoderNotOnline(f"No card reader fits {_for_people(wanted)}. {seen}", readers=attached)
 
 
+def attached() -> list[Reader]:
+    """All readers that pcscd has.
+
+    Raises:
+        PcscError: pcscd isn't there.
+    """
+    context = Context()
+    try:
+        return [describe(context, name) for name in context.readers()]
+    finally:
+        context.release()
+
+
 def describe(context: Context, name: str) -> Reader:
     """A reader's serial number and USB path, as far as its driver tells. Needs no card and disturbs none."""
     try:

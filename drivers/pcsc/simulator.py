@@ -77,6 +77,9 @@ AUTHENTICATION_FAILED = b"\x69\x83"
 NOT_SUPPORTED = b"\x6a\x81"
 NO_SUCH_BLOCK = b"\x6a\x82"
 
+_FOR_THE_CARD = frozenset({0xCA, 0x86, 0xB0, 0xD6})
+"""Instructions that reach the card; the others are the reader's own business."""
+
 ATRS = {
     "Type 2": bytes.fromhex("3B8F8001804F0CA0000003060300030000000068"),
     "MIFARE Classic 1K": bytes.fromhex("3B8F8001804F0CA000000306030001000000006A"),
@@ -115,9 +118,7 @@ class SimulatedCard:
             0x86: self._authenticate,
             0xB0: self._read,
             0xD6: self._update,
-            0x00: self._direct_transmit,
-            0x40: self._peripherals,
-            0x52: self._peripherals,
+            0x00: self._acr122u_command,
         }
 
     def activate(self) -> None:
@@ -147,7 +148,7 @@ class SimulatedCard:
     def _carry_out(self, apdu: bytes) -> bytes:
         if len(apdu) < 5 or apdu[0] != 0xFF or apdu[1] not in self._instructions:
             return NO_INFORMATION if self._acr122u else NOT_SUPPORTED
-        if self._halted and apdu[1] not in (0x82, 0x40, 0x52):
+        if self._halted and apdu[1] in _FOR_THE_CARD:
             return NO_INFORMATION
         return self._instructions[apdu[1]](apdu)
 
@@ -191,15 +192,18 @@ class SimulatedCard:
             return self._trouble(SECURITY if is_classic(self.memory) else MEMORY_FAILURE)
         return OK
 
-    def _direct_transmit(self, apdu: bytes) -> bytes:
+    def _acr122u_command(self, apdu: bytes) -> bytes:
+        """Commands of its own (ACR122U API v2.04, 6): light and buzzer, buzzer on poll, direct transmit."""
         if not self._acr122u:
             return NOT_SUPPORTED
+        if apdu[2] == 0x40:
+            return bytes((0x90, apdu[3] & 0x03))  # the second byte is the state of the lights
+        return OK if apdu[2] == 0x52 else self._direct_transmit(apdu)
+
+    def _direct_transmit(self, apdu: bytes) -> bytes:
         version = None
         if apdu[5:] == GET_VERSION and is_type2(self.memory):
             version = self.memory.version()
         if version is None:
             return b"\xd5\x43\x01" + OK  # PN532 status 01: the tag did not answer in time
         return b"\xd5\x43\x00" + version + OK
-
-    def _peripherals(self, apdu: bytes) -> bytes:
-        return OK if self._acr122u else NOT_SUPPORTED
