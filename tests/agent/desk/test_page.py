@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from playwright.async_api import Locator, Page, expect
 from agent.journal import JobState
 from tests.rig.agent import VIRTUAL, Running, running_agent
 from tests.rig.browser import Visit, browser_page
-from tests.rig.sandbox import Sandbox
+from tests.rig.sandbox import Sandbox, running_sandbox
 
 pytestmark = pytest.mark.browser
 
@@ -50,7 +52,7 @@ async def test_a_card_from_the_tray_is_issued_before_the_clerks_eyes(auto: Runni
     await expect(page.locator("#service")).to_have_text("Service connected")
     await expect(big_line(page)).to_have_text("Put a card on the encoder")
     first = await page.locator("#queue .row .name").first.inner_text()
-    await page.get_by_role("button", name="Put a new card").click()
+    await page.get_by_role("button", name="Put a fresh card").click()
     await expect(row(page, "recent", first)).to_contain_text("Issued")
     await expect(row(page, "queue", first)).to_have_count(0)
     await expect(big_line(page)).to_have_text("Done – take the card away")
@@ -140,3 +142,43 @@ async def test_the_page_says_that_the_agent_is_gone(tmp_path: Path, sandbox: San
             await expect(big_line(visit.page)).to_be_visible()
             await expect(visit.page.locator("#lost")).not_to_be_visible()
         await expect(visit.page.locator("#lost")).to_contain_text("The agent doesn't answer")
+
+
+async def test_trouble_comes_with_the_next_step(auto: Running, visit: Visit) -> None:
+    page = visit.page
+    await page.goto(await auto.link())
+    await expect(big_line(page)).to_have_text("Put a card on the encoder")
+    auto.encoder.fail_next("locked")
+    auto.encoder.put()
+    await expect(big_line(page)).to_have_text("Trouble: The card refuses to be written: it is locked.")
+    await expect(page.locator(".encoder .small")).to_contain_text("Take another card.")
+    await page.get_by_role("button", name="Write over the card").click()
+    await page.get_by_role("button", name="Write over it").click()  # the fault is gone: a person's word is enough
+    await expect(page.locator("#notices .notice.done")).to_contain_text("is on its card")
+    auto.encoder.take()
+    await expect(big_line(page)).to_have_text("Put a card on the encoder")
+
+    auto.encoder.fail_next("torn")
+    await auto.event("outcome", auto.encoder.put)
+    (torn,) = (card["uid"] for card in auto.encoder.tray() if card["state"] == "torn")
+    auto.encoder.take()
+    await expect(big_line(page)).to_have_text("Trouble: put the same card back")
+    await expect(page.locator(".encoder .small")).to_contain_text(torn)
+    auto.encoder.put(torn)
+    await expect(big_line(page)).to_have_text("Done – take the card away")
+
+
+async def test_reports_wait_for_the_service(tmp_path: Path, visit: Visit) -> None:
+    page = visit.page
+    with ExitStack() as service:
+        sandbox = service.enter_context(running_sandbox(cards=3))
+        async with running_agent(tmp_path, sandbox.url, sandbox.key, encoders=[VIRTUAL]) as desk:
+            await page.goto(await desk.link())
+            await expect(big_line(page)).to_have_text("Put a card on the encoder")
+            await asyncio.to_thread(service.close)
+            await expect(page.locator("#service")).to_have_text("Service out of reach – reports wait here")
+            desk.encoder.put()
+            await expect(page.locator("#reports .row")).to_contain_text("Being sent")
+            await expect(page.locator("#reports .row")).to_contain_text("again")
+            await expect(big_line(page)).to_have_text("Done – take the card away")
+            await page.goto("about:blank")

@@ -11,8 +11,11 @@ from agent.desk.token import DeskToken
 
 def test_it_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "desk-token"
-    os.umask(old := os.umask(0))
-    DeskToken.at(path)
+    umask = os.umask(0)
+    try:
+        DeskToken.at(path)
+    finally:
+        os.umask(umask)
     made = path.read_text()
     DeskToken.at(path)
     assert path.read_text() == made
@@ -20,7 +23,6 @@ def test_it_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     assert len(made) > 40
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
-    assert os.umask(old) == old
 
 
 def test_it_opens_as_bearer_and_as_its_own_cookie_only(tmp_path: Path) -> None:
