@@ -19,7 +19,7 @@ from drivers.pcsc.lane import Lane, NoAnswer
 from drivers.pcsc.link import PcscClassicLink, PcscType2Link
 from drivers.pcsc.profiles import GENERIC, Profile, profile_for
 from drivers.pcsc.readers import Wanted, choose
-from drivers.pcsc.session import Session, held_elsewhere, mute_card, not_online
+from drivers.pcsc.session import HeldElsewhere, Session, held_elsewhere, mute_card, not_online
 from drivers.pcsc.watcher import Watcher
 from drivers.pcsc.winscard import Context, PcscError, ReaderState
 from drivers.tags import ClassicTag, Tag, TagOptions, Type2Tag, encode_tag, scan_tag
@@ -56,6 +56,7 @@ class PcscEncoder(Encoder):
         self._context: Context | None = None
         self._session: Session | None = None
         self._announced = -1
+        self._trouble = ""
         self._greeted = False
 
     @property
@@ -75,7 +76,9 @@ class PcscEncoder(Encoder):
     def open(self) -> None:
         """See `Encoder.open`."""
         if self._lane is not None and self._lane.alive:
-            raise held_elsewhere(self._options.reader)
+            raise EncoderNotOnline(
+                f"The reader is still busy. {self._trouble}", next_step=HeldElsewhere.default_next_step
+            )
         try:
             reader = choose(self._watcher.open(), self._wanted)
             if self._watcher.state(reader).flags & winscard.EXCLUSIVE:
@@ -196,7 +199,8 @@ class PcscEncoder(Encoder):
             session.begin()
             self._announced = state.counter
             yield self._tag_over(session, family)
-        except EncoderError:
+        except EncoderError as error:
+            self._trouble = error.message
             if self._session is not None:
                 self._session.end()
                 if not self._session.was_reset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ class Rival:
 
     def __init__(self, reader: str, what: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, reader, what], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", PROGRAM, reader, what], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
         self.pid = self._process.pid
         self._read("ready")
@@ -42,18 +43,18 @@ class Rival:
 
     @property
     def waits(self) -> bool:
-        """Whether it is still there."""
-        return self._process.poll() is None
+        """Whether it hasn't got the card yet."""
+        return not select.select([self._process.stdout], [], [], 0)[0]
 
     def leave(self) -> None:
         """Let it leave, and wait until it has."""
         if self._process.poll() is None:
-            self._process.communicate("\n")
+            self._process.communicate(b"\n")
         assert self._process.returncode == 0
 
     def _read(self, line: str) -> None:
         assert self._process.stdout is not None
-        assert self._process.stdout.readline().strip() == line
+        assert self._process.stdout.readline().decode().strip() == line
 
 
 @contextmanager

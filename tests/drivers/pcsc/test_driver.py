@@ -114,6 +114,15 @@ def test_a_like_card_put_there_in_the_middle_is_left_alone(pcscd, encoder, reade
     assert encoder.wait_for_removal()
 
 
+def test_a_card_exchanged_between_two_calls_is_met_afresh(encoder, feeder, uid):
+    encoder.encode(request())
+    feeder.take()
+    other = feeder.put()
+    while encoder.wait_for_card() and encoder.scan().uid == uid:
+        pass
+    assert encoder.encode(request()).uid == other
+
+
 def encoder_sees_card(pcscd, reader):
     watcher = PcscEncoder("second", PcscOptions(reader=pcscd.readers[reader]))
     watcher.open()
@@ -293,6 +302,8 @@ def test_a_card_that_hangs_is_a_timeout_and_then_well_again(pcscd, reader, feede
         encoder.encode(request())
     pcscd.slots[reader].delay_s = 0
     encoder.close()
+    with pytest.raises(EncoderNotOnline, match="did not answer for 0.2 seconds"):
+        encoder.open()
     encoder.wait_for_device(5)
     encoder.open()
     assert encoder.encode(request()).card_number == NUMBER
