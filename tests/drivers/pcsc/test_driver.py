@@ -302,7 +302,7 @@ def test_a_card_that_hangs_is_a_timeout_and_then_well_again(pcscd, reader, feede
         encoder.encode(request())
     pcscd.slots[reader].delay_s = 0
     encoder.close()
-    with pytest.raises(EncoderNotOnline, match="did not answer for 0.2 seconds"):
+    with pytest.raises(EncoderNotOnline, match="did not answer"):
         encoder.open()
     encoder.wait_for_device(5)
     encoder.open()
