@@ -45,13 +45,13 @@ def _progress(control: Control, output: Output) -> Iterator[None]:
         yield
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
     from agent.control import Control
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"))
     with Progress(*columns, console=Console(), transient=True) as bar, Control(control.socket) as watching:
-        task = bar.add_task("Put the card on the encoder", total=None)
+        task = bar.add_task("Put the card on the encoder", total=None, count="")
         threading.Thread(target=_watch, args=(watching, bar, task), daemon=True).start()
         yield
 
@@ -62,4 +62,5 @@ def _watch(control: Control, bar: Progress, task: TaskID) -> None:
         for kind, data in control.events():
             if kind == "progress":
                 words = _WORDS.get(data["stage"], data["stage"])
-                bar.update(task, description=words, completed=data["done"], total=data["total"] or None)
+                done, total = data["done"], data["total"]
+                bar.update(task, description=words, completed=done, total=total or None, count=f"{done}/{total}")

@@ -89,10 +89,11 @@ class Output:
         from rich.text import Text
 
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-        for column in columns:
-            table.add_column(column)
+        filled = [n for n in range(len(columns)) if any(row[n] for row in rows)]
+        for n in filled:
+            table.add_column(columns[n])
         for row in rows:
-            table.add_row(*map(Text, row))  # Text: a guest may be called [bold]
+            table.add_row(*(Text(row[n]) for n in filled))  # Text: a guest may be called [bold]
         Console(file=self._stdout).print(table)
 
     def _object(self, answer: Mapping[str, Any]) -> None:

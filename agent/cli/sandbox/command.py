@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 
 from agent.cli.invocation import Command, Invocation
-from agent.cli.output import Output
 
 SAMPLE_KEY = "seam_sandbox_key"
 DEFAULT_PORT = 8461
@@ -40,30 +39,25 @@ def sandbox(
     cards: int | None,
 ) -> None:
     """A credential service with a sample hotel; with it an agent, a virtual encoder and the desk page."""
+    from agent.cli.sandbox.household import household
+    from agent.cli.sandbox.once import issue_all
     from agent.cli.sandbox.serving import serving
+    from agent.cli.sandbox.staying import stay
 
     if once and service_only:
         raise click.UsageError("--once needs the agent, and --service-only leaves it out: choose one.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that temporary files go, whatever it is doing
     # To be stopped is how the sandbox ends; with --once it is to come to its end by itself.
     end = contextlib.nullcontext() if once else contextlib.suppress(KeyboardInterrupt)
-    with end, serving(port=port, db=db, api_key=api_key, cards=cards) as url:
-        _run(invocation.output, url, api_key, db, once=once, service_only=service_only)
-
-
-def _run(output: Output, url: str, api_key: str, db: Path | None, *, once: bool, service_only: bool) -> None:
-    from agent.cli.sandbox.household import household
-    from agent.cli.sandbox.once import issue_all
-    from agent.cli.sandbox.staying import stay
-
-    if not once:
-        shown_key = api_key if api_key == SAMPLE_KEY else "the one that was given"
-        output.line(f"Credential service: {url}  (API key: {shown_key})")
-    if service_only:
-        output.answer({"service_url": url}, lambda: None)
-        threading.Event().wait()
-    with household(url, api_key, db, hurried=once) as home:
-        if once:
-            issue_all(output, home)
-        else:
-            stay(output, home, url)
+    with end, serving(port=port, db=db, api_key=api_key, cards=cards) as (url, store):
+        if not once:
+            shown_key = api_key if api_key == SAMPLE_KEY else "the one that was given"
+            invocation.output.line(f"Credential service: {url}  (API key: {shown_key})")
+        if service_only:
+            invocation.output.answer({"service_url": url}, lambda: None)
+            threading.Event().wait()
+        with household(store, url, api_key, db, hurried=once) as home:
+            if once:
+                issue_all(invocation.output, home)
+            else:
+                stay(invocation.output, home, url)

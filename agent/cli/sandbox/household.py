@@ -8,30 +8,38 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.cli.sandbox.own_cards import own_cards
 from agent.config import Config, load
+from agent.sandbox.store import Store
 
 DESK_PORT = 8460
 _LONGEST_SOCKET_PATH = 100
-_KINDS = ("NTAG213", "Ultralight EV1", "MIFARE Classic 1K")
+_HURRIED_PACE_MS = 1
+_HUMANE_PACE_MS = 100
+"""An encoding, some 12 operations on the card, takes a second, so that it can be watched."""
 
 
 @dataclass(frozen=True)
 class Household:
-    """The configuration of the sandbox's agent, and where it lies, for the other commands' --config."""
+    """The configuration of the sandbox's agent, and where it lies, for the other commands' --config.
+
+    `own_cards` are the UIDs of the cards that guests have already, by credential.
+    """
 
     config: Config
     path: Path
+    own_cards: Mapping[str, str]
 
 
 @contextlib.contextmanager
-def household(service_url: str, api_key: str, db: Path | None, *, hurried: bool) -> Iterator[Household]:
+def household(store: Store, service_url: str, api_key: str, db: Path | None, *, hurried: bool) -> Iterator[Household]:
     """A folder with all that the agent needs: beside the service's database, or temporary where that is in memory.
 
-    `hurried` has the cards come as fast as they are written, else at a pace that a person can follow.
+    `hurried` has the encoder write as fast as it can, and the desk page on any port.
     """
     with contextlib.ExitStack() as closing:
         temporary = Path(tempfile.mkdtemp(prefix="card-encoder-"))
@@ -48,7 +56,7 @@ def household(service_url: str, api_key: str, db: Path | None, *, hurried: bool)
             control = temporary / control.name
         path = folder / "config.toml"
         path.write_text(_configuration(service_url, key_file, folder, control, hurried=hurried))
-        yield Household(load(path), path)
+        yield Household(load(path), path, own_cards(store, folder))
 
 
 def _configuration(service_url: str, key_file: Path, folder: Path, control: Path, *, hurried: bool) -> str:
@@ -72,6 +80,10 @@ socket = {_text(control)}
 name = "Virtual encoder"
 driver = "virtual"
 [encoder.options]
+feed = "manual"
+stack = ["NTAG213", "Ultralight EV1", "MIFARE Classic 1K"]
+pace_ms = {_HURRIED_PACE_MS if hurried else _HUMANE_PACE_MS}
+cards_file = {_text(folder / "cards.json")}
 """
 
 

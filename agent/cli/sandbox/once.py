@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging as levels
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from agent import clock, logging
 from agent.cli.failures import CommandFailed, Failure, encoder_failure
 from agent.cli.output import Output
 from agent.cli.run import run_agent
+from agent.cli.sandbox.clerk import Clerk
 from agent.cli.sandbox.household import Household
 from agent.credential import MalformedCredential, id_of, read
 from agent.eligibility import decide
@@ -45,25 +47,23 @@ def issue_all(output: Output, home: Household) -> None:
         CommandFailed: something that should have been issued was not.
     """
     logging.set_up(level=levels.WARNING)
-    fates: list[Fate] = []
-    at_a_standstill = False
+    watching: list[asyncio.Task[tuple[list[Fate], bool]]] = []
 
     async def started(agent: Agent) -> None:
-        nonlocal at_a_standstill
-        try:
-            await _until_done(agent)
-        except TimeoutError:
-            at_a_standstill = True
-        fates.extend([fate async for fate in _fates(agent)])
-        agent.stop()
+        watching.append(asyncio.create_task(_watch(agent, home)))
 
     run_agent(home.config, started)
+    if not watching or not watching[0].done() or watching[0].cancelled():
+        raise CommandFailed(
+            Failure(128 + signal.SIGINT, "interrupted", "The sandbox was stopped before it came to its end.")
+        )
+    fates, is_done = watching[0].result()
     answer = {
         "issued": [_issued_json(fate) for fate in fates if fate.issued],
         "not_issued": [_not_issued_json(fate) for fate in fates if not fate.issued],
     }
     failed = [fate for fate in fates if fate.failed]
-    if not failed and not at_a_standstill:
+    if is_done and not failed:
         output.answer(answer, lambda: _show(output, fates))
         return
     if not output.as_json:
@@ -71,28 +71,38 @@ def issue_all(output: Output, home: Household) -> None:
     raise CommandFailed(_failure(failed), **answer)
 
 
-async def _until_done(agent: Agent) -> None:
+async def _watch(agent: Agent, home: Household) -> tuple[list[Fate], bool]:
+    """Have cards moved until all is done, then stop the agent. Returns the fates, and whether all is done."""
+    clerk = Clerk(agent, home.own_cards, pace_s=0.0)
+    hands = asyncio.create_task(clerk.work())
+    is_done = True
+    try:
+        try:
+            await _until_done(agent, clerk)
+        except TimeoutError:
+            is_done = False
+        return [fate async for fate in _fates(agent)], is_done
+    finally:
+        hands.cancel()
+        agent.stop()
+
+
+async def _until_done(agent: Agent, clerk: Clerk) -> None:
     """Until a whole pass was made, nothing is left to be written, and every report was answered.
 
     Raises:
         TimeoutError: nothing has happened for a minute.
     """
     with agent.events.subscribe() as events:
-        while not _is_done(agent):
+        while not _is_done(agent, clerk):
             await asyncio.wait_for(events.get(), _STANDSTILL_S)
 
 
-def _is_done(agent: Agent) -> bool:
+def _is_done(agent: Agent, clerk: Clerk) -> bool:
     journal = agent.journal
     if agent.polling.last_pass_at is None or journal.next_report_at() is not None:
         return False
-    count = journal.count_by_state()
-    if any(count[state] for state in (JobState.BOUND, JobState.WRITING)) or any(s.job for s in agent.stations):
-        return False
-    return not any(
-        journal.next_job(station.name, station.vendors, picked_only=False, encoders=len(agent.stations))
-        for station in agent.stations
-    )
+    return not any(station.job for station in agent.stations) and clerk.next_job() is None
 
 
 async def _fates(agent: Agent) -> AsyncIterator[Fate]:

@@ -20,8 +20,8 @@ _PATIENCE_S = 2
 
 
 @contextlib.contextmanager
-def serving(*, port: int, db: Path | None, api_key: str, cards: int | None) -> Iterator[str]:
-    """The service on 127.0.0.1, answering until the end of the block. Gives its URL.
+def serving(*, port: int, db: Path | None, api_key: str, cards: int | None) -> Iterator[tuple[str, Store]]:
+    """The service on 127.0.0.1, answering until the end of the block. Gives its URL and its state.
 
     Port 0 lets the system choose. The sample hotel is put into an empty store only, with `cards` ordinary cards (6).
 
@@ -47,7 +47,7 @@ def serving(*, port: int, db: Path | None, api_key: str, cards: int | None) -> I
         thread.start()
         closing.callback(thread.join)
         closing.callback(setattr, server, "should_exit", True)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", store
 
 
 def _listen(port: int) -> socket.socket:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from agent import logging
 from agent.cli.output import Output
 from agent.cli.run import run_agent
+from agent.cli.sandbox.clerk import Clerk
 from agent.cli.sandbox.household import DESK_PORT, Household
 from agent.control import Control
+from agent.daemon import Agent
 
-if TYPE_CHECKING:
-    from agent.daemon import Agent
+_PACE_S = 1.5
 
 
 def stay(output: Output, home: Household, service_url: str) -> None:
     """Run the agent until it is stopped, and say where everything is."""
     logging.set_up()
 
-    async def started(_: Agent) -> None:
+    hands: list[asyncio.Task[None]] = []
+
+    async def started(agent: Agent) -> None:
+        hands.append(asyncio.create_task(Clerk(agent, home.own_cards, pace_s=_PACE_S).work()))
         # The agent answers its own control socket from this event loop, so it is asked from a thread.
         url = await asyncio.to_thread(_link, home)
         if not url.startswith(f"http://127.0.0.1:{DESK_PORT}/"):
