@@ -12,7 +12,7 @@ from agent.cli.sandbox.household import DESK_PORT, Household
 from agent.control import Control
 from agent.daemon import Agent
 
-_PACE_S = 1.5
+_PACE_S = 0.8
 
 
 def stay(output: Output, home: Household, service_url: str) -> None:
