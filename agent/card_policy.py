@@ -13,6 +13,11 @@ from agent.journal import Card, CardStanding, Job
 from drivers.encoder import CardState, FoundCard
 from drivers.errors import BridgeDisconnected, CredentialCannotBeReissued, EncoderError, IncompatibleCardFormat
 
+
+class OtherCard(CredentialCannotBeReissued):
+    """The credential has to go on another card than this one."""
+
+
 _CONFIRM = "Take another card, or confirm at the desk that this one may be overwritten (`encode ID --overwrite`)."
 
 
@@ -76,22 +81,18 @@ def refusal(
     return None
 
 
-def other_card(
-    found: FoundCard, credential: Credential, job: Job, own_cards: list[Card]
-) -> CredentialCannotBeReissued | None:
+def other_card(found: FoundCard, credential: Credential, job: Job, own_cards: list[Card]) -> OtherCard | None:
     """Why the credential must not go on this card although the card would do: it is on another one, or may be."""
     if job.replace_card or not found.uid:
         return None
     if own_cards:
         if any(card.uid == found.uid for card in own_cards):
             return None
-        return CredentialCannotBeReissued(
-            "This credential was written to another card.", card_uid=own_cards[0].uid, reason="other_card"
-        )
+        return OtherCard("This credential was written to another card.", card_uid=own_cards[0].uid, reason="other_card")
     if credential.is_issued is True and credential.card_number:
         number = credential.card_number.casefold()
         if number not in (found.uid, (found.card_number or "").casefold()):
-            return CredentialCannotBeReissued(
+            return OtherCard(
                 "This credential is issued on another card: neither this card's number nor its UID is the one that the "
                 "service has.",
                 reason="other_card",

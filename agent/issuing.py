@@ -71,11 +71,15 @@ class Issuing:
         refresh: Callable[[str, object], object],
         on_progress: Callable[[Job, Progress], None],
     ) -> None:
-        """`refresh` brings a credential as the service has it now into the journal; `on_progress` runs on the loop."""
+        """`found` is the card that was looked at last.
+
+        `refresh` brings a credential as the service has it now into the journal; `on_progress` runs on the loop.
+        """
         self.encoder = encoder
         self.journal = journal
         self.service = service
         self.overwrite = overwrite
+        self.found: FoundCard | None = None
         self._refresh = refresh
         self._on_progress = on_progress
 
@@ -198,6 +202,7 @@ class _Encoding:
         Raises:
             EncoderError: it may not.
         """
+        self._issuing.found = found
         self._refuse_at_sight(found)
         text = self._content.on(found.uid) if isinstance(self._content, CardNumber) else self._content.vendor
         self.attempt = self._journal.bind_card(

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from agent.card_policy import OtherCard
 from agent.config import EncoderConfig
 from agent.events import Events
 from agent.issuing import Issuing, NotEncodable
@@ -36,6 +37,10 @@ class Spent(StrEnum):
     WRITTEN = "written"
     REFUSED = "refused"
     SCANNED = "scanned"
+
+
+def _is_about_the_card(error: EncoderError) -> bool:
+    return isinstance(error, OtherCard) or error.data.get("reason") == "holds_live_credential"
 
 
 class Station:
@@ -65,6 +70,7 @@ class Station:
         self._still_there = journal.last_verified_uid(config.name)
         self._busy_since: float | None = None
         self._chosen_at = 0.0
+        self._found: FoundCard | None = None
 
     @property
     def name(self) -> str:
@@ -135,14 +141,16 @@ class Station:
             elif (job := self._next_job()) is not None:
                 await self._encode(job)
             elif await self._in_thread(self.encoder.wait_for_removal):
-                self.card_here, self.spent, self._still_there = False, None, None
+                self.card_here, self.spent, self._still_there, self._found = False, None, None, None
                 self._changed()
 
     def _next_job(self) -> Job | None:
         if self.spent is Spent.WRITTEN:
             return None
         attended = self.config.mode == "attended" or self.spent is not None
-        job = self._journal.next_job(self.name, self.vendors, picked_only=attended, encoders=self._encoders)
+        job = self._journal.next_job(
+            self.name, self.vendors, picked_only=attended, encoders=self._encoders, card=self._found
+        )
         return None if job is not None and self.spent is not None and not job.picked else job
 
     async def _scan(self, future: asyncio.Future[FoundCard]) -> None:
@@ -168,6 +176,8 @@ class Station:
         try:
             entry = await self._try(job)
         except EncoderError as error:
+            if self._is_for_another_card(job, error):
+                return
             self._failed(job, error)
             if isinstance(error, EncoderNotOnline):
                 raise
@@ -197,9 +207,24 @@ class Station:
                 job = self._journal.job(job.job_id)
         raise AssertionError("the last try returns or raises")
 
+    def _is_for_another_card(self, job: Job, error: EncoderError) -> bool:
+        """Whether it is only that the job, chosen before the card was seen, doesn't fit it.
+
+        By now the card is known: one that fits is chosen next, which may be the card's own.
+        """
+        if job.picked or self._found is not None or not _is_about_the_card(error):
+            return False
+        self._found = self.issuing.found
+        following = self._next_job()
+        return following is not None and following.job_id != job.job_id
+
     def _failed(self, job: Job, error: EncoderError) -> None:
-        by_credential = isinstance(error, NotEncodable | CredentialDeleted)
-        if not by_credential or self._journal.job(job.job_id).state in (JobState.CLAIMED, JobState.WRITING):
+        if isinstance(error, OtherCard) and not job.picked:
+            pass  # the card is as good as before, for any job that may still come
+        elif not isinstance(error, NotEncodable | CredentialDeleted) or self._journal.job(job.job_id).state in (
+            JobState.CLAIMED,
+            JobState.WRITING,
+        ):
             self.spent = Spent.REFUSED
         self._outcome(job, error, None)
 

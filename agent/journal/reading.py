@@ -10,12 +10,22 @@ from typing import Any
 from agent.journal import audit
 from agent.journal.database import Database
 from agent.journal.model import Card, CardStanding, Job, JobState, JournalError, OutboxEntry, OutboxState
+from drivers.encoder import FoundCard
 
 _OPEN = "('waiting', 'claimed', 'bound', 'writing', 'held', 'verified')"
 # A joiner comes after what it joins: as long as that has an open, unverified job here, it is passed over.
 _JOINS_ARE_DONE = """NOT EXISTS (
     SELECT 1 FROM joins JOIN jobs AS joined ON joined.acs_credential_id = joins.joined_id
     WHERE joins.job_id = jobs.job_id AND joined.state IN ('waiting', 'claimed', 'bound', 'writing', 'held'))"""
+
+# The credential is on a card already: one that this desk wrote, or, where it was issued elsewhere, one that the
+# service knows by its number or UID. Unless a person said that another card replaces it, it goes on that card alone.
+_HAS_A_CARD = """(replace_card = 0 AND (EXISTS (
+    SELECT 1 FROM cards WHERE cards.acs_credential_id = jobs.acs_credential_id AND standing <> 'void')
+    OR credential ->> 'is_issued' = 1))"""
+_IS_ON_THIS_CARD = """(EXISTS (
+    SELECT 1 FROM cards WHERE cards.acs_credential_id = jobs.acs_credential_id AND standing <> 'void' AND uid = ?)
+    OR (credential ->> 'is_issued' = 1 AND credential ->> 'card_number' COLLATE NOCASE IN (?, ?)))"""
 
 
 class Reading:
@@ -60,13 +70,22 @@ class Reading:
         )
         return {row["acs_credential_id"]: row["digest"] for row in rows}
 
-    def next_job(self, encoder: str, vendors: Sequence[str | None], *, picked_only: bool, encoders: int) -> Job | None:
-        """What this encoder is to write next.
+    def next_job(
+        self,
+        encoder: str,
+        vendors: Sequence[str | None],
+        *,
+        picked_only: bool,
+        encoders: int,
+        card: FoundCard | None = None,
+    ) -> Job | None:
+        """What this encoder is to write next; on this very card, where it was looked at already.
 
         First whatever it began and could not verify: that card has to come back before any other is written. Then by
         priority and age. `vendors` are those whose content the encoder can write, None standing for card numbers;
         `picked_only` leaves out what nobody asked for by hand; `encoders` is how many this desk has: with a single one
-        an interrupted job is its own, whatever the encoder was called then.
+        an interrupted job is its own, whatever the encoder was called then. With `card`, what has to go on that card
+        comes first, and what has to go on another one is left out, unless a person asked for it.
         """
         interrupted = self._database.row(
             "SELECT * FROM jobs WHERE state = 'writing' AND (encoder = ? OR ? = 1) ORDER BY job_id LIMIT 1",
@@ -77,16 +96,21 @@ class Reading:
             return Job.of(interrupted)
         plain = "vendor IS NULL" if None in vendors else "0"
         named = [vendor for vendor in vendors if vendor is not None]
-        row = self._database.row(
-            f"""SELECT * FROM jobs INDEXED BY jobs_in_order
+        fitting = f"""SELECT * FROM jobs INDEXED BY jobs_in_order
             WHERE state = 'claimed' AND (wanted_encoder IS NULL OR wanted_encoder = ?) AND picked >= ?
-            AND ({plain} OR vendor IN ({",".join("?" * len(named))})) AND {_JOINS_ARE_DONE}
-            ORDER BY priority DESC, sort_key, job_id LIMIT 1""",
-            encoder,
-            int(picked_only),
-            *named,
-        )
-        return Job.of(row) if row else None
+            AND ({plain} OR vendor IN ({",".join("?" * len(named))})) AND {_JOINS_ARE_DONE}"""
+        choices: list[tuple[str, tuple[object, ...]]] = [("1", ())]
+        if card is not None:
+            own = (card.uid, card.uid, card.card_number)
+            choices = [("picked = 1", ()), (_IS_ON_THIS_CARD, own), (f"NOT {_HAS_A_CARD}", ())]
+        for condition, values in choices:
+            row = self._database.row(
+                f"{fitting} AND {condition} ORDER BY priority DESC, sort_key, job_id LIMIT 1",
+                *(encoder, int(picked_only), *named, *values),
+            )
+            if row:
+                return Job.of(row)
+        return None
 
     def joins_pending(self, job: Job) -> bool:
         """Whether the job still waits for a credential that it joins."""

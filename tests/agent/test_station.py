@@ -1,0 +1,217 @@
+"""Which job goes on which card: on the virtual encoder, against the sandbox service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from agent import clock
+from agent.journal import Job, JobState
+from agent.station import Spent
+from tests.rig.agent import Running, running_agent
+from tests.rig.sandbox import Sandbox, running_sandbox
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with running_sandbox(cards=0) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def service(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    with sandbox.client() as client:
+        for credential in client.post("/acs/credentials/list", json={}).json()["acs_credentials"]:
+            client.post("/acs/credentials/delete", json={"acs_credential_id": credential["acs_credential_id"]})
+        yield client
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, sandbox: Sandbox, service: httpx.Client) -> AsyncIterator[Running]:
+    async with running_agent(tmp_path, sandbox.url, sandbox.key) as running:
+        yield running
+
+
+def create(service: httpx.Client, number: str, **changes: Any) -> str:
+    user = service.post("/acs/users/list", json={}).json()["acs_users"][0]
+    body = {
+        "access_method": "card",
+        "acs_user_id": user["acs_user_id"],
+        "external_type": "hid_credential",
+        "card_number": number,
+        "ends_at": clock.to_text(clock.now() + timedelta(days=2)),
+    } | changes
+    answer = service.post("/acs/credentials/create", json=body).json()
+    return str(answer["acs_credential"]["acs_credential_id"])
+
+
+def change_access(service: httpx.Client, acs_credential_id: str) -> None:
+    service.post(
+        "/acs/credentials/update",
+        json={"acs_credential_id": acs_credential_id, "ends_at": clock.to_text(clock.now() + timedelta(days=3))},
+    )
+
+
+async def poll(desk: Running) -> None:
+    await desk.agent.polling.poll_once()
+
+
+def job(desk: Running, acs_credential_id: str) -> Job:
+    found = desk.agent.journal.last_job(acs_credential_id)
+    assert found is not None
+    return found
+
+
+async def issued(desk: Running, acs_credential_id: str) -> None:
+    await desk.until(lambda: job(desk, acs_credential_id).state is JobState.REPORTED, "the report")
+
+
+async def swap(desk: Running, uid: str | None = None) -> str:
+    """Take the card away, if there is one, and put this or a new one down."""
+    station = desk.agent.stations[0]
+    if station.card_here:
+        desk.encoder.take()
+        await desk.until(lambda: not station.card_here, "the card to be gone")
+    return desk.encoder.put(uid)
+
+
+async def test_oldest_first(desk: Running, service: httpx.Client) -> None:
+    first, second = create(service, "1"), create(service, "2")
+    await poll(desk)
+    await swap(desk)
+    await issued(desk, first)
+    assert job(desk, second).state is JobState.CLAIMED
+    await swap(desk)
+    await issued(desk, second)
+
+
+async def test_the_same_card_is_not_written_twice_in_a_row(desk: Running, service: httpx.Client) -> None:
+    first = create(service, "1")
+    await poll(desk)
+    await swap(desk)
+    await issued(desk, first)
+    second = create(service, "2")
+    await poll(desk)
+    station = desk.agent.stations[0]
+    assert station.spent is Spent.WRITTEN
+    desk.agent.operations.scan(encoder=None)
+    await desk.until(lambda: not station._scans, "the scan")
+    assert job(desk, second).state is JobState.CLAIMED
+
+
+async def test_a_changed_credential_does_not_hold_up_the_others(desk: Running, service: httpx.Client) -> None:
+    """It has to go on its own card: a new card is for the next guest, though that one came later."""
+    first = create(service, "1")
+    await poll(desk)
+    own_card = await swap(desk)
+    await issued(desk, first)
+    change_access(service, first)
+    await poll(desk)
+    second = create(service, "2")
+    await poll(desk)
+    await swap(desk)
+    await issued(desk, second)
+    assert job(desk, first).state is JobState.CLAIMED
+    await swap(desk, own_card)
+    await issued(desk, first)
+    assert job(desk, first).card_uid == own_card
+
+
+async def test_a_card_that_is_someones_gets_what_is_its_own(desk: Running, service: httpx.Client) -> None:
+    first = create(service, "1")
+    await poll(desk)
+    own_card = await swap(desk)
+    await issued(desk, first)
+    second = create(service, "2")
+    await poll(desk)
+    change_access(service, first)
+    await poll(desk)
+    # The second one is older in the queue; the card is the first one's.
+    await swap(desk, own_card)
+    await issued(desk, first)
+    assert job(desk, second).state is JobState.CLAIMED
+
+
+async def test_a_blank_card_waits_for_a_job_that_fits(desk: Running, service: httpx.Client) -> None:
+    first = create(service, "1")
+    await poll(desk)
+    await swap(desk)
+    await issued(desk, first)
+    change_access(service, first)
+    await poll(desk)
+    await swap(desk)
+    station = desk.agent.stations[0]
+    await desk.until(lambda: bool(station.last_outcome and station.last_outcome["error"]), "the refusal")
+    assert station.last_outcome is not None
+    assert station.last_outcome["error"]["type"] == "credential_cannot_be_reissued"
+    assert station.spent is None
+    second = create(service, "2")
+    await poll(desk)
+    await issued(desk, second)
+
+
+async def test_what_was_deleted_at_the_last_moment_is_not_written(desk: Running, service: httpx.Client) -> None:
+    first, second = create(service, "1"), create(service, "2")
+    await poll(desk)
+    service.post("/acs/credentials/delete", json={"acs_credential_id": first})
+    await swap(desk)
+    await issued(desk, second)
+    assert (job(desk, first).state, job(desk, first).code) == (JobState.CANCELLED, "credential_deleted")
+
+
+async def test_a_number_that_changes_at_the_last_moment_is_the_new_one(
+    desk: Running, service: httpx.Client, sandbox: Sandbox
+) -> None:
+    """The service is asked again just before the first byte."""
+    first = create(service, "1")
+    await poll(desk)
+    stale = {**job(desk, first).credential, "card_number": "7777"}
+    desk.agent.polling.refresh(first, stale)
+    await swap(desk)
+    await issued(desk, first)
+    report = desk.agent.journal.report_of(job(desk, first).job_id)
+    assert report is not None
+    assert report.body["card_number"] == "1"
+
+
+async def test_an_encoder_that_goes_away_and_comes_back(desk: Running, service: httpx.Client) -> None:
+    first = create(service, "1")
+    desk.encoder.fail_next("offline")
+    await poll(desk)
+    await swap(desk)
+    await issued(desk, first)
+    assert desk.agent.stations[0].online
+
+
+@pytest.mark.parametrize("fault", ["torn", "swallowed_write"])
+async def test_trouble_on_the_way_to_issued(desk: Running, service: httpx.Client, fault: str) -> None:
+    first = create(service, "1")
+    desk.encoder.fail_next(fault)
+    await poll(desk)
+    uid = await swap(desk)
+    station = desk.agent.stations[0]
+    await desk.until(
+        lambda: job(desk, first).state is JobState.REPORTED or station.last_outcome is not None, "an outcome"
+    )
+    if job(desk, first).state is not JobState.REPORTED:
+        await swap(desk, uid)
+        await issued(desk, first)
+    assert job(desk, first).card_uid == uid
+
+
+async def test_a_locked_card_is_refused_and_the_next_one_taken(desk: Running, service: httpx.Client) -> None:
+    first = create(service, "1")
+    desk.encoder.fail_next("locked")
+    await poll(desk)
+    await swap(desk)
+    station = desk.agent.stations[0]
+    await desk.until(lambda: station.spent is Spent.REFUSED, "the refusal")
+    assert station.last_outcome is not None
+    assert station.last_outcome["error"]["type"] == "incompatible_card_format"
+    await swap(desk)
+    await issued(desk, first)
