@@ -16,7 +16,7 @@ from agent.config import Config
 from agent.desk.server import DeskServer
 from agent.events import Events
 from agent.issuing import Issuing
-from agent.journal import Journal, JournalError
+from agent.journal import Journal, JournalError, JournalLock
 from agent.operations import Operations
 from agent.polling import Polling
 from agent.reporting import Reporting
@@ -38,9 +38,10 @@ class Agent:
 
         Raises:
             ConfigError: there is no API key.
-            JournalError: the journal can't be opened.
+            JournalError: the journal can't be opened, or another agent has it.
         """
         self.service = Service(config.service)
+        self._lock = JournalLock(config.journal.path)
         self.journal = Journal(config.journal.path)
         self.events = Events()
         self.stations = [
@@ -55,14 +56,14 @@ class Agent:
             )
             for encoder in config.encoder
         ]
-        auto = any(encoder.mode == "auto" for encoder in config.encoder)
+        self._auto = any(encoder.mode == "auto" for encoder in config.encoder)
         self.polling = Polling(
             self.service,
             self.journal,
             self.events,
             interval=config.service.poll_interval_s,
             writable_vendors={vendor for station in self.stations for vendor in station.vendors},
-            claims=LocalClaims(self.journal) if auto else None,
+            claims=LocalClaims(self.journal) if self._auto else None,
         )
         self.reporting = Reporting(self.service, self.journal, self.events)
         for station in self.stations:
@@ -86,7 +87,6 @@ class Agent:
         )
         self.desk = DeskServer(config.desk, self.operations, token_path=config.journal.path.with_name("desk-token"))
         self._stop = asyncio.Event()
-        self._ending: set[str] = set()
 
     def stop(self) -> None:
         """Finish the cards that are being written, and end `run`."""
@@ -103,6 +103,7 @@ class Agent:
             loop.add_signal_handler(number, self.stop)
         await self.desk.start()  # first: where another agent listens there, its journal must not be touched
         free, unknown = self.journal.recover()
+        self.journal.forget_picks(back_to_waiting=not self._auto)
         if free or unknown:
             log.warning("recovered", not_written=free, to_be_read_again=unknown)
         stations = [self._keep(f"encoder {station.name}", station.run) for station in self.stations]
@@ -125,6 +126,7 @@ class Agent:
             await self.desk.stop()
             await self.service.aclose()
             self.journal.close()
+            self._lock.release()
             log.info("stopped")
 
     def _keep(self, name: str, part: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:

@@ -20,7 +20,7 @@ from agent.content import content_for
 from agent.credential import Credential, MalformedCredential, read
 from agent.eligibility import Action, Decision, decide
 from agent.journal import PUT_IT_BACK, Card, CardStanding, Job, JobState, Journal, JournalError, OutboxEntry
-from agent.service import Gone, Refused, Service, ServiceError
+from agent.service import Gone, Refused, Service, ServiceError, Unreachable
 from drivers.content import CardNumber, Content
 from drivers.encoder import Encoder, EncodeRequest, EncodeResult, FoundCard, Progress
 from drivers.errors import (
@@ -34,6 +34,8 @@ from drivers.errors import (
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
+
+_LONGEST_WAIT_S = 5.0
 
 
 class NotEncodable(EncoderError):
@@ -142,8 +144,12 @@ class Issuing:
         return content_for(credential, number_is_uid=number_is_uid)
 
     async def _fetch(self, job: Job) -> Answer:
+        """The service's latest word. A card lies there meanwhile: a service that takes its time counts as away."""
         try:
-            return await self.service.get(job.acs_credential_id)
+            async with asyncio.timeout(_LONGEST_WAIT_S):
+                return await self.service.get(job.acs_credential_id)
+        except TimeoutError:
+            return Unreachable(f"The service took more than {_LONGEST_WAIT_S:.0f} seconds.")
         except (ServiceError, MalformedCredential) as error:
             return error
 
@@ -303,17 +309,22 @@ async def holders(
 
     None where the service can't tell.
     """
-    candidates: dict[str, Credential] = {}
     try:
-        if found.card_number:
-            candidates |= {c.acs_credential_id: c for c in await service.with_card_number(found.card_number)}
-        if row is not None and row.standing is not CardStanding.VOID:
-            try:
-                candidates[row.acs_credential_id] = await service.get(row.acs_credential_id)
-            except Gone:
-                candidates.pop(row.acs_credential_id, None)
-    except (ServiceError, MalformedCredential):
+        async with asyncio.timeout(_LONGEST_WAIT_S):
+            return await _holders(service, found, row, acs_credential_id)
+    except (TimeoutError, ServiceError, MalformedCredential):
         return None
+
+
+async def _holders(service: Service, found: FoundCard, row: Card | None, acs_credential_id: str) -> tuple[str, ...]:
+    candidates: dict[str, Credential] = {}
+    if found.card_number:
+        candidates |= {c.acs_credential_id: c for c in await service.with_card_number(found.card_number)}
+    if row is not None and row.standing is not CardStanding.VOID:
+        try:
+            candidates[row.acs_credential_id] = await service.get(row.acs_credential_id)
+        except Gone:
+            candidates.pop(row.acs_credential_id, None)
     now = clock.now()
     return tuple(
         other.acs_credential_id

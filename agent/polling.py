@@ -242,7 +242,7 @@ class Polling:
         vendor = vendor_of(credential)
         if decision.action is Action.ENCODE and vendor not in self._vendors:
             kind = "plain card numbers" if vendor is None else f"{vendor.capitalize()} card data"
-            return Decision(Action.HOLD, "no_encoder_for_it", f"No encoder configured at this desk can write {kind}.")
+            return Decision(Action.WAIT, "no_encoder_for_it", f"No encoder configured at this desk can write {kind}.")
         return decision
 
     def _remark(self, acs_credential_id: str, decision: Decision, display_name: str | None) -> None:

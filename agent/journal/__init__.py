@@ -7,6 +7,7 @@ Whatever the agent knows that must outlive a power cut is here and nowhere else.
 from agent.journal.inspection import Inspection
 from agent.journal.intake import CANCELLED_BY_PERSON
 from agent.journal.journal import PUT_IT_BACK, Journal
+from agent.journal.lock import JournalLock
 from agent.journal.model import (
     OPEN_STATES,
     Card,
@@ -33,6 +34,7 @@ __all__ = [
     "JobState",
     "Journal",
     "JournalError",
+    "JournalLock",
     "OutboxEntry",
     "OutboxState",
 ]

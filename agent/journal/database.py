@@ -93,7 +93,7 @@ class Database:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 if isinstance(error, sqlite3.IntegrityError):
-                    raise IllegalStep(f"The journal refuses this step: {error}.") from error
+                    raise IllegalStep("The job has gone on meanwhile: this can't be done with it any more.") from error
                 if isinstance(error, sqlite3.Error):
                     raise JournalError(
                         f"The journal can't be written ({error}). Nothing was changed. Is the disk full?"

@@ -302,15 +302,17 @@ class Journal(Reading):
             return job_of(connection, job_id)
 
     def expire(self, now: str) -> list[int]:
-        """Cancel what can't be encoded any more because its validity has ended. Returns the jobs."""
-        due = self._database.rows(
-            "SELECT job_id FROM jobs WHERE state IN ('waiting', 'claimed', 'held') AND ends_at <= ?", now
-        )
-        for row in due:
-            self.cancel(
-                row["job_id"], actor="agent", code="expired", reason="Its validity ended before it was encoded."
-            )
-        return [row["job_id"] for row in due]
+        """Cancel what can't be encoded any more because its validity has ended, 500 at a time. Returns the jobs."""
+        due = "state IN ('waiting', 'claimed', 'held') AND ends_at <= ?"
+        if not self._database.row(f"SELECT 1 FROM jobs WHERE {due} LIMIT 1", now):
+            return []
+        reason = "Its validity ended before it was encoded."
+        with self._database.transaction() as connection:
+            jobs = [Job.of(row) for row in connection.execute(f"SELECT * FROM jobs WHERE {due} LIMIT 500", (now,))]
+            for job in jobs:
+                move(connection, job, JobState.CANCELLED, code="expired", reason=reason)
+                audit_job(connection, "cancelled", job, code="expired")
+        return [job.job_id for job in jobs]
 
     def void_cards_of(self, acs_credential_id: str) -> None:
         """The credential is gone: whatever card holds it opens nothing and may be written again."""
@@ -372,6 +374,11 @@ class Journal(Reading):
                     "UPDATE cards SET standing = 'void' WHERE acs_credential_id = ?", (entry.acs_credential_id,)
                 )
             audit_job(connection, code, job, idempotency_key=entry.idempotency_key)
+
+    def forget_picks(self, *, back_to_waiting: bool) -> None:
+        """After a start nobody waits any more for what was picked before: see `unpick`."""
+        for row in self._database.rows("SELECT job_id FROM jobs WHERE state = 'claimed' AND picked = 1"):
+            self.unpick(row["job_id"], back_to_waiting=back_to_waiting)
 
     def recover(self, encoder: str | None = None) -> tuple[int, int]:
         """After a start (or, for one encoder, after trouble with this file): what was bound had no byte written and is

@@ -91,7 +91,7 @@ async def test_what_waits_becomes_a_job(listing: Listing, polling: Polling, jour
         "c": None,
         "d": (JobState.HELD, "errors"),
         "e": (JobState.WAITING, "not_synced"),
-        "f": (JobState.HELD, "no_encoder_for_it"),
+        "f": (JobState.WAITING, "no_encoder_for_it"),
         "g": None,
         "h": (JobState.CLAIMED, "needs_to_be_reissued"),
     }

@@ -50,6 +50,10 @@ def create(service: httpx.Client, number: str, **changes: Any) -> str:
     return str(answer["acs_credential"]["acs_credential_id"])
 
 
+def delete(service: httpx.Client, acs_credential_id: str) -> None:
+    service.post("/acs/credentials/delete", json={"acs_credential_id": acs_credential_id})
+
+
 def change_access(service: httpx.Client, acs_credential_id: str) -> None:
     service.post(
         "/acs/credentials/update",
@@ -158,7 +162,7 @@ async def test_a_blank_card_waits_for_a_job_that_fits(desk: Running, service: ht
 async def test_what_was_deleted_at_the_last_moment_is_not_written(desk: Running, service: httpx.Client) -> None:
     first, second = create(service, "1"), create(service, "2")
     await poll(desk)
-    service.post("/acs/credentials/delete", json={"acs_credential_id": first})
+    delete(service, first)
     await swap(desk)
     await issued(desk, second)
     assert (job(desk, first).state, job(desk, first).code) == (JobState.CANCELLED, "credential_deleted")

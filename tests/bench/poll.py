@@ -116,7 +116,8 @@ def run(folder: Path) -> dict[str, Any]:
                 "jobs": all_waiting["jobs"],
             },
             "how": f"a hotel with {CREDENTIALS} credentials, {WAITING} of them waiting: the first pass makes jobs of "
-            "those in an empty journal, later passes find nothing new. The SDK lists the same pages of 500; both have made a request before, so that neither counts its imports.",
+            "those in an empty journal, later passes find nothing new. The SDK lists the same pages of 500; both have "
+            "made a request before, so that neither counts its imports.",
         },
     }
 

@@ -130,7 +130,7 @@ def _fate_of_job(journal: Journal, job: Job, name: str | None) -> Fate:
     medium = attempt.get("medium")
     if job.state is JobState.REPORTED:
         return Fate(job.acs_credential_id, name, True, job.code, "", job.card_uid, medium)
-    if job.state in (JobState.WAITING, JobState.CLAIMED) and journal.joins_pending(job):
+    if job.ready and job.state in (JobState.WAITING, JobState.CLAIMED) and journal.joins_pending(job):
         reason = "It joins a credential that is not on its card yet."
         return Fate(job.acs_credential_id, name, False, "joins", reason)
     under_way = job.state in (JobState.CLAIMED, *_UNDER_WAY) or (job.state is JobState.WAITING and job.ready)

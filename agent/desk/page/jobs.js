@@ -9,7 +9,7 @@ const chosenEncoder = () => byId("encoder").value || null;
 const BUTTONS = [
   { text: "Encode next", act: (job) => encode(job, chosenEncoder()), main: true,
     on: (job) => job.state === "claimed" || (job.state === "waiting" && job.ready) },
-  { text: "Let it go on", act: resume, main: true, on: (job) => job.state === "held" && job.code !== "no_encoder_for_it" },
+  { text: "Let it go on", act: resume, main: true, on: (job) => job.state === "held" },
   { text: "Send again", act: resume, on: (job) => job.state === "failed" },
   { text: "Hold", act: hold, on: (job) => ["claimed", "waiting"].includes(job.state) },
   { text: "Cancel", act: cancel, on: (job) => ["claimed", "waiting", "held"].includes(job.state) },

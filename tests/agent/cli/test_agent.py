@@ -149,7 +149,7 @@ def test_doctor_finds_the_agent(daemon: Daemon):
 def test_a_second_agent_on_the_same_desk(daemon: Daemon):
     run = card_encoder("run", "--json", "--config", daemon.config)
     assert run.returncode == 3
-    assert "control.sock" in answer_of(run)["error"]["message"]
+    assert "Another agent works with the journal" in answer_of(run)["error"]["message"]
     assert daemon.command("status")[0] == 0
 
 

@@ -280,6 +280,19 @@ def test_expiry(journal: Journal) -> None:
     assert journal.job(job.job_id).code == "expired"
 
 
+def test_picks_do_not_survive_a_restart(journal: Journal) -> None:
+    """Whoever picked it has gone: the next card must not be written on their behalf."""
+    for name in ("plain", "asked"):
+        claimed(journal, name, asked=name == "asked")
+        journal.pick(name, actor="me", encoder=None, overwrite=True, replace_card=True)
+    journal.forget_picks(back_to_waiting=True)
+    plain, asked = journal.last_job("plain"), journal.last_job("asked")
+    assert plain is not None
+    assert asked is not None
+    assert (plain.state, plain.picked, plain.overwrite) == (JobState.WAITING, False, False)
+    assert asked.state is JobState.CANCELLED
+
+
 def test_a_card_number_that_is_a_uid(journal: Journal) -> None:
     assert journal.number_is_uid("c1", None)
     assert not journal.number_is_uid("c1", "04a1")
