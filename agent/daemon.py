@@ -22,6 +22,7 @@ from agent.polling import Polling
 from agent.reporting import Reporting
 from agent.service import Service
 from agent.station import Station
+from agent.stations import Stations
 from drivers import registry
 
 log = structlog.get_logger(__name__)
@@ -82,7 +83,7 @@ class Agent:
             service=self.service,
             polling=self.polling,
             reporting=self.reporting,
-            stations=self.stations,
+            stations=Stations(config.claims.desk, self.stations),
             events=self.events,
         )
         self.desk = DeskServer(config.desk, self.operations, token_path=config.journal.path.with_name("desk-token"))

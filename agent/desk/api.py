@@ -18,7 +18,8 @@ from agent.desk.answers import Refusal, invalid_input, success
 from agent.desk.inputs import EncodeInput, JobInput, ReencodeInput, ScanInput, body_of
 from agent.desk.stream import stream, until_closing
 from agent.journal import Job, JournalError
-from agent.operations import Operations, job_json
+from agent.operations import Operations
+from agent.overview import job_json
 
 LONGEST_WAIT_S = 60.0
 _MOST_JOBS = 1000

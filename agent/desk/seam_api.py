@@ -64,7 +64,7 @@ class SeamApi:
         encoders = [
             self._encoder(station, systems[0] if systems else None)
             for station in self._operations.stations
-            if wanted is None or self._operations.encoder_id(station) in wanted
+            if wanted is None or self._operations.stations.encoder_id(station) in wanted
         ]
         page, pagination = _page(encoders, "acs_encoder_id", int(max(1, asked.limit)), asked.page_cursor, request)
         return success(acs_encoders=page, pagination=pagination)
@@ -105,13 +105,13 @@ class SeamApi:
 
     def _station(self, acs_encoder_id: uuid.UUID) -> Station:
         for station in self._operations.stations:
-            if self._operations.encoder_id(station) == str(acs_encoder_id):
+            if self._operations.stations.encoder_id(station) == str(acs_encoder_id):
                 return station
         raise Refusal(404, "acs_encoder_not_found", "There is no acs_encoder with this id at this desk.")
 
     def _encoder(self, station: Station, acs_system_id: uuid.UUID | None) -> dict[str, Any]:
         return {
-            "acs_encoder_id": self._operations.encoder_id(station),
+            "acs_encoder_id": self._operations.stations.encoder_id(station),
             "acs_system_id": str(acs_system_id) if acs_system_id else _made_up("acs_system_id"),
             "connected_account_id": _made_up("connected_account_id"),
             "workspace_id": _made_up("workspace_id"),

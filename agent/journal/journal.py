@@ -11,14 +11,14 @@ from agent import clock
 from agent.journal.audit import append
 from agent.journal.database import Database
 from agent.journal.intake import take_in
-from agent.journal.model import IllegalStep, Intake, Job, JobState, OutboxEntry, OutboxState
-from agent.journal.reading import Reading
-from agent.journal.rows import audit_job, end_attempt, end_entry, job_of, move, note, open_job_of, put_card, set_held
+from agent.journal.model import IllegalStep, Intake, Job, JobState, OutboxEntry
+from agent.journal.reports import Reports
+from agent.journal.rows import audit_job, end_attempt, job_of, move, note, open_job_of, put_card, set_held
 
 PUT_IT_BACK = "Writing its card was interrupted. Put the same card back: it will be read, and finished where needed."
 
 
-class Journal(Reading):
+class Journal(Reports):
     """The journal of one desk."""
 
     def __init__(self, path: Path) -> None:
@@ -324,56 +324,6 @@ class Journal(Reading):
                 (clock.now_text(), acs_credential_id),
             )
             append(connection, "cards_voided", acs_credential_id=acs_credential_id)
-
-    # Reports
-
-    def record_acknowledged(self, entry: OutboxEntry) -> None:
-        """The service has applied the report."""
-        self._end_report(entry, OutboxState.ACKNOWLEDGED, JobState.REPORTED, "reported", "Issued.", "reported")
-
-    def record_orphaned(self, entry: OutboxEntry, answer: str) -> None:
-        """The credential is gone from the service: the card is to be taken back."""
-        reason = "The credential was deleted after its card was written. Take the card back."
-        self._end_report(entry, OutboxState.ORPHANED, JobState.ORPHANED, "orphaned", reason, answer)
-
-    def record_conflict(self, entry: OutboxEntry, answer: str) -> None:
-        """The service has it on another card."""
-        reason = (
-            "The service has this credential on another card. Take this card back, or encode it again with "
-            "`card-encoder reencode ID --replace-card --reason TEXT`."
-        )
-        self._end_report(entry, OutboxState.CONFLICT, JobState.FAILED, "conflict", reason, answer)
-
-    def record_refused(self, entry: OutboxEntry, answer: str) -> None:
-        """The service refuses the report as such: kept and shown, sent again only when a person resumes the job."""
-        with self._database.transaction() as connection:
-            end_entry(connection, entry, OutboxState.REFUSED, answer)
-            job = job_of(connection, entry.job_id)
-            reason = f"The service refuses the report ({answer}). `card-encoder resume {job.job_id}` sends it again."
-            note(connection, job, "report_refused", reason)
-            audit_job(connection, "report_refused", job, answer=answer)
-
-    def record_retry(self, entry: OutboxEntry, *, next_try_at: str, answer: str) -> None:
-        """No acknowledgement this time: it is sent again then."""
-        with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE outbox SET tries = tries + 1, next_try_at = ?, last_answer = ?, updated_at = ? "
-                "WHERE outbox_id = ?",
-                (next_try_at, answer, clock.now_text(), entry.outbox_id),
-            )
-
-    def _end_report(
-        self, entry: OutboxEntry, state: OutboxState, job_state: JobState, code: str, reason: str, answer: str
-    ) -> None:
-        with self._database.transaction() as connection:
-            end_entry(connection, entry, state, answer)
-            job = job_of(connection, entry.job_id)
-            move(connection, job, job_state, code=code, reason=reason)
-            if job_state is JobState.ORPHANED:
-                connection.execute(
-                    "UPDATE cards SET standing = 'void' WHERE acs_credential_id = ?", (entry.acs_credential_id,)
-                )
-            audit_job(connection, code, job, idempotency_key=entry.idempotency_key)
 
     def forget_picks(self, *, back_to_waiting: bool) -> None:
         """After a start nobody waits any more for what was picked before: see `unpick`."""

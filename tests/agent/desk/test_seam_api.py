@@ -41,7 +41,7 @@ def checked(desk: Running, control: bool) -> httpx.AsyncClient:
 
 
 def encoder_id(desk: Running) -> str:
-    return desk.agent.operations.encoder_id(desk.agent.stations[0])
+    return desk.agent.operations.stations.encoder_id(desk.agent.stations[0])
 
 
 def credential_id(desk: Running) -> str:

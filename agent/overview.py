@@ -1,0 +1,105 @@
+"""The agent's state, for the desk page, for `status` and for machines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.journal import Job, Journal
+from agent.polling import Polling
+from agent.station import Station
+from drivers.encoder import Stage
+
+
+def service_json(polling: Polling, *, key_refused: bool) -> dict[str, Any]:
+    """How it stands with the credential service."""
+    return {
+        "up": polling.service_up,
+        "trouble": polling.trouble,
+        "key_refused": polling.key_refused or key_refused,
+        "last_pass_at": polling.last_pass_at,
+        "unreadable_credentials": polling.unreadable,
+    }
+
+
+def journal_json(journal: Journal, jobs: int) -> dict[str, Any]:
+    """Jobs and reports; `jobs` is how many of the queue at most."""
+    return {
+        "jobs": {str(state): count for state, count in journal.count_by_state().items()},
+        "queue": [job_json(job) for job in journal.queue(jobs)],
+        "recent": [job_json(job) for job in journal.recent(min(jobs, 50))],
+        "reports": {
+            "unfinished": journal.count_reports(),
+            "entries": [
+                {
+                    "job_id": entry.job_id,
+                    "acs_credential_id": entry.acs_credential_id,
+                    "state": str(entry.state),
+                    "tries": entry.tries,
+                    "next_try_at": entry.next_try_at,
+                    "last_answer": entry.last_answer,
+                }
+                for entry in journal.unfinished_reports(50)
+            ],
+        },
+    }
+
+
+def skipped_json(polling: Polling) -> list[dict[str, Any]]:
+    """Credentials that get no job, and why."""
+    return [
+        {
+            "acs_credential_id": acs_credential_id,
+            "display_name": polling.remarks.display_name(acs_credential_id),
+            "code": decision.code,
+            "reason": decision.reason,
+        }
+        for acs_credential_id, decision in polling.remarks
+    ]
+
+
+def encoder_json(station: Station, acs_encoder_id: str) -> dict[str, Any]:
+    """One encoder."""
+    progress, trouble = station.progress, station.trouble
+    return {
+        "acs_encoder_id": acs_encoder_id,
+        "name": station.name,
+        "driver": station.config.driver,
+        "mode": station.config.mode,
+        "overwrite": station.config.overwrite,
+        "online": station.online,
+        "device": station.encoder.device,
+        "trouble": trouble and {"type": trouble.type, "message": str(trouble), "next_step": trouble.next_step},
+        "card_here": station.card_here,
+        "take_the_card_away": station.spent is not None,
+        "spent": station.spent and str(station.spent),
+        "job_id": station.job.job_id if station.job else None,
+        "progress": progress
+        and {"stage": str(progress.stage), "done": progress.done, "total": progress.total, "of": list(Stage)},
+        "last_outcome": station.last_outcome,
+    }
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    """A job as people and machines see it: no card number, no guest but what the display name says."""
+    credential = job.credential if isinstance(job.credential, dict) else {}
+    return {
+        "job_id": job.job_id,
+        "acs_credential_id": job.acs_credential_id,
+        "display_name": credential.get("display_name"),
+        "external_type": credential.get("external_type"),
+        "state": str(job.state),
+        "ready": job.ready,
+        "code": job.code,
+        "reason": job.reason,
+        "reissue": job.reissue,
+        "picked": job.picked,
+        "encoder": job.encoder or job.wanted_encoder,
+        "card_uid": job.card_uid,
+        "starts_at": credential.get("starts_at"),
+        "ends_at": job.ends_at,
+        "held_by": job.held_by,
+        "requested_by": job.requested_by,
+        "request_reason": job.request_reason,
+        "created_at": job.created_at,
+        "updated_at": job.updated_at,
+    }

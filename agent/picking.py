@@ -1,0 +1,237 @@
+"""A person picks a credential: it goes ahead of the others in the queue, and the person gets the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from agent.attempts import Attempt
+from agent.credential import NEEDS_TO_BE_REISSUED, WAITING_TO_BE_ISSUED, MalformedCredential
+from agent.events import Event, Events
+from agent.journal import Intake, Job, JobState, Journal, JournalError
+from agent.polling import Polling
+from agent.service import Gone, Service, ServiceError
+from agent.station import Station
+from agent.stations import Stations
+from drivers.errors import (
+    CATALOGUE,
+    ActionAttemptExpired,
+    BridgeDisconnected,
+    CredentialCannotBeReissued,
+    CredentialDeleted,
+    EncoderError,
+    NoCredentialOnEncoder,
+    UncategorizedError,
+)
+
+CARD_WAIT_S = 30.0
+_REPORT_WAIT_S = 3.0
+_ENCODE_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person asks for.
+
+    `encoder` is an encoder's name or id, None for any. `who` goes into the audit trail. `reason` is there where an
+    issued credential is to be encoded again, `replace_card` where another card replaces its first one. `overwrite` is
+    the person's word that whatever the card holds may be lost.
+    """
+
+    acs_credential_id: str
+    encoder: str | None
+    who: str
+    reason: str | None = None
+    replace_card: bool = False
+    overwrite: bool = False
+
+
+class Picking:
+    """Turns wishes into jobs, and jobs' outcomes into the attempts' results."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        service: Service,
+        polling: Polling,
+        stations: Stations,
+        events: Events,
+        start: Callable[[Attempt, Coroutine[Any, Any, None]], None],
+    ) -> None:
+        """`start` runs work for an attempt, and fails the attempt with whatever error ends the work."""
+        self._journal = journal
+        self._service = service
+        self._polling = polling
+        self._stations = stations
+        self._events = events
+        self._start = start
+        self._waiting: dict[int, list[Attempt]] = {}
+        events.listen(self._follow)
+
+    async def encode(self, attempt: Attempt, wish: Wish) -> None:
+        """Until the attempt is over.
+
+        Raises:
+            EncoderError: why it came to nothing.
+        """
+        station = self._stations.find(wish.encoder)
+        self._give_up_the_interrupted_card(wish)
+        intake = await self._latest(wish)
+        job = self._journal.open_job(wish.acs_credential_id)
+        if job is None:
+            raise _no_job(intake, asked=wish.reason is not None)
+        problem = self._problem(job)
+        if problem is not None:
+            raise problem
+        if job.state is not JobState.BOUND and not self._stations.is_busy_with(job):
+            job = self._journal.pick(
+                wish.acs_credential_id,
+                actor=wish.who,
+                encoder=station.name if station else None,
+                reason=wish.reason,
+                replace_card=wish.replace_card,
+                overwrite=wish.overwrite,
+            )
+        attempt.job_id = job.job_id
+        self._waiting.setdefault(job.job_id, []).append(attempt)
+        self._events.publish("job", job_id=job.job_id)
+        try:
+            await self._outcome(attempt, job, station)
+        finally:
+            self._waiting[job.job_id].remove(attempt)
+            if not self._waiting[job.job_id]:
+                del self._waiting[job.job_id]
+                self._unpick(job)
+
+    def _give_up_the_interrupted_card(self, wish: Wish) -> None:
+        job = self._journal.open_job(wish.acs_credential_id)
+        if wish.replace_card and wish.reason and job and job.state is JobState.WRITING:
+            self._stations.refuse_while_busy(job)
+            self._journal.release_card(job.job_id, actor=wish.who, reason=wish.reason)
+
+    async def _latest(self, wish: Wish) -> Intake | None:
+        """Bring the credential into the journal as it is now; None where only the journal knows it."""
+        try:
+            credential = await self._service.get(wish.acs_credential_id)
+        except Gone:
+            job = self._journal.open_job(wish.acs_credential_id)
+            if job and job.state in (JobState.WAITING, JobState.CLAIMED, JobState.HELD):
+                self._journal.cancel(
+                    job.job_id, actor="agent", code="credential_deleted", reason="It was deleted at the service."
+                )
+            raise CredentialDeleted("The service has no such credential.") from None
+        except MalformedCredential as error:
+            raise UncategorizedError(
+                f"The service's data on this credential can't be read: {error.problem}.",
+                next_step="Tell whoever runs the credential service.",
+            ) from error
+        except ServiceError as error:
+            if self._journal.open_job(wish.acs_credential_id) is None:
+                raise BridgeDisconnected(str(error)) from error
+            return None
+        return self._polling.refresh(
+            wish.acs_credential_id, credential.as_sent(), asked=wish.reason is not None, by_hand=True
+        )
+
+    def _problem(self, job: Job) -> EncoderError | None:
+        """Why the job can't be encoded now, for the person who asked."""
+        if job.state is JobState.HELD:
+            return UncategorizedError(
+                f"It is held: {job.reason}", next_step=f"When that is settled: `card-encoder resume {job.job_id}`."
+            )
+        if job.state is JobState.VERIFIED:
+            return CredentialCannotBeReissued(
+                "Its card was written a moment ago, and the report is on its way.",
+                next_step="See `card-encoder queue`, then try again.",
+            )
+        if job.state is JobState.WAITING and not job.ready:
+            return UncategorizedError(f"It has to wait. {job.reason}", next_step="It is encoded when that is over.")
+        if self._journal.joins_pending(job):
+            return UncategorizedError(
+                "It joins a credential that is not on its card yet.", next_step="Encode that one first."
+            )
+        if not any(job.vendor in station.vendors for station in self._stations):
+            return UncategorizedError(
+                "No encoder at this desk can write this kind of card.", next_step="See the README."
+            )
+        return None
+
+    async def _outcome(self, attempt: Attempt, job: Job, station: Station | None) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(attempt.over.wait(), CARD_WAIT_S)
+        while self._stations.is_busy_with(job) and not attempt.over.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(attempt.over.wait(), _ENCODE_LIMIT_S)
+        if attempt.over.is_set():
+            return
+        state = self._journal.job(job.job_id)
+        if state.state is JobState.CANCELLED:
+            raise UncategorizedError(f"It was cancelled: {state.reason}", next_step="Nothing is to be encoded.")
+        looked_at = [station] if station else self._stations
+        if any(s.card_here and s.spent is not None for s in looked_at):
+            raise ActionAttemptExpired(
+                "The card on the encoder was written or read before, and was not taken away.",
+                next_step="Take it away, put the next card down and ask again.",
+            )
+        if not any(s.card_here for s in looked_at):
+            raise NoCredentialOnEncoder(f"No card was put on the encoder within {CARD_WAIT_S:.0f} seconds.")
+        raise ActionAttemptExpired("It was not encoded in time.")
+
+    def _unpick(self, job: Job) -> None:
+        """The person is answered: what wasn't written goes back to its place."""
+        with contextlib.suppress(JournalError):
+            self._journal.unpick(job.job_id, back_to_waiting=self._stations.all_attended)
+            self._events.publish("job", job_id=job.job_id)
+
+    def _follow(self, event: Event) -> None:
+        if event.kind == "outcome":
+            for attempt in self._waiting.get(event.data["job_id"], ()):
+                if error := event.data["error"]:
+                    attempt.fail(CATALOGUE[error["type"]](error["message"], next_step=error["next_step"]))
+                else:
+                    self._start(attempt, self._acknowledged(attempt, event.data["job_id"]))
+        elif event.kind in ("job", "report"):
+            self._stations.wake()
+
+    async def _acknowledged(self, attempt: Attempt, job_id: int) -> None:
+        """The card is right. Wait a little for the service's word, so that its answer can be passed on."""
+        with self._events.subscribe() as queue, contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_REPORT_WAIT_S):
+                while self._journal.job(job_id).state is JobState.VERIFIED:
+                    await queue.get()
+        job = self._journal.job(job_id)
+        report = self._journal.report_of(job_id)
+        if job.state in (JobState.ORPHANED, JobState.FAILED):
+            raise (
+                CredentialDeleted(job.reason)
+                if job.state is JobState.ORPHANED
+                else CredentialCannotBeReissued(job.reason)
+            )
+        body = report.body if report else {}
+        warnings = [
+            warning
+            for warning in job.credential.get("warnings", [])
+            if warning.get("warning_code") not in (WAITING_TO_BE_ISSUED, NEEDS_TO_BE_REISSUED)
+        ]
+        issued = {"is_issued": True, "issued_at": body.get("issued_at"), "card_number": body.get("card_number")}
+        attempt.succeed(
+            {**job.credential, **issued, "warnings": warnings},
+            job_id=job_id,
+            card_uid=job.card_uid,
+            encoder=job.encoder,
+            reported=job.state is JobState.REPORTED,
+        )
+
+
+def _no_job(intake: Intake | None, *, asked: bool) -> EncoderError:
+    code, reason = (intake.code, intake.reason) if intake else ("", "There is no job for this credential.")
+    if code == "being_deleted":
+        return CredentialDeleted(reason)
+    if code == "not_waiting" and not asked:
+        return CredentialCannotBeReissued(
+            "It is issued already.", next_step="To write it again: `card-encoder reencode ID --reason TEXT`."
+        )
+    return CredentialCannotBeReissued(reason, next_step="Nothing is to be encoded.")
