@@ -243,9 +243,9 @@ def _line_of(text: str, location: Location) -> int | None:
 
 
 def _has_content(path: Path) -> bool:
-    """The unit passes an empty credential where the administrator has made none."""
+    """The unit passes an empty line where the administrator has made no credential."""
     try:
-        return path.stat().st_size > 0
+        return bool(path.read_bytes().strip())
     except OSError:
         return False
 

@@ -203,7 +203,7 @@ def test_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CARD_ENCODER_API_KEY", "from-environment")
     assert config.api_key().get_secret_value() == "from-environment"
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    (tmp_path / "api-key").write_text("")
+    (tmp_path / "api-key").write_text("\n")
     assert config.api_key().get_secret_value() == "from-environment"
     (tmp_path / "api-key").write_text("from-systemd\n")
     assert config.api_key().get_secret_value() == "from-systemd"
