@@ -7,7 +7,7 @@ from typing import Any
 
 from agent import clock
 from agent.journal.audit import append
-from agent.journal.model import Job, JobState, JournalError, OutboxEntry, OutboxState
+from agent.journal.model import IllegalStep, Job, JobState, JournalError, OutboxEntry, OutboxState
 
 
 def job_of(connection: sqlite3.Connection, job_id: int) -> Job:
@@ -41,7 +41,13 @@ def open_job_of(connection: sqlite3.Connection, acs_credential_id: str) -> Job:
 def move(
     connection: sqlite3.Connection, job: Job, state: JobState, *, code: str | None = None, reason: str | None = None
 ) -> None:
-    """Into another state; the database refuses what isn't a step. `code` and `reason` stay where they are None."""
+    """Into another state. `code` and `reason` stay where they are None.
+
+    Raises:
+        IllegalStep: it is in that state already; what isn't a step at all is refused by the database.
+    """
+    if job.state is state:
+        raise IllegalStep(f"Job {job.job_id} is {state} already.")
     connection.execute(
         "UPDATE jobs SET state = ?, code = coalesce(?, code), reason = coalesce(?, reason), updated_at = ? "
         "WHERE job_id = ?",

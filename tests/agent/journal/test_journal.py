@@ -273,6 +273,15 @@ def test_a_job_that_only_a_person_wanted(journal: Journal) -> None:
     assert journal.job(job.job_id).state is JobState.CANCELLED
 
 
+def test_holding_twice_does_not_forget_that_the_card_is_unknown(journal: Journal) -> None:
+    job = claimed(journal)
+    writing(journal, job)
+    journal.hold(job.job_id, actor="me", code="held_by_person", reason="r")
+    with pytest.raises(IllegalStep, match="already"):
+        journal.hold(job.job_id, actor="me", code="held_by_person", reason="r")
+    assert journal.resume(job.job_id, actor="me").state is JobState.WRITING
+
+
 def test_expiry(journal: Journal) -> None:
     job = claimed(journal, ends_at="2026-11-23T00:00:00.000000Z")
     claimed(journal, "c2", ends_at="2099-01-01T00:00:00.000000Z")
