@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from agent.logging import set_up
 from tests.bench import batch, encode, idle, poll
 
 BENCHES: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -21,6 +23,7 @@ BENCHES: dict[str, Callable[[Path], dict[str, Any]]] = {
 
 def main() -> None:
     """Run all, or those that are named; each adds its keys, whose values are medians, and its part of `details`."""
+    set_up(level=logging.WARNING)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *BENCHES], metavar="NAME")
     names = parser.parse_args().names or list(BENCHES)
