@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,6 +13,7 @@ from drivers.errors import EncoderNotOnline
 from drivers.pcsc.winscard import Context, PcscError
 
 _USB = 0x0020
+_NAME = re.compile(r"(?P<reader>.* [0-9A-F]{2}) [0-9A-F]{2}")
 _SYSFS = Path("/sys/bus/usb/devices")
 
 
@@ -58,15 +60,15 @@ def find(context: Context, wanted: Wanted) -> list[str]:
 
 
 def choose(context: Context, wanted: Wanted) -> str:
-    """The one reader that fits.
+    """The one reader that fits; of a reader with several slots the first one.
 
     Raises:
         EncoderNotOnline: none fits, or several do, which the message then names.
         PcscError: pcscd is gone.
     """
     names = find(context, wanted)
-    if len(names) == 1:
-        return names[0]
+    if len(names) == 1 or _are_one_readers_slots(names):
+        return min(names)
     if names:
         raise EncoderNotOnline(
             f"{len(names)} card readers fit the configuration: {'; '.join(names)}.",
@@ -76,6 +78,12 @@ def choose(context: Context, wanted: Wanted) -> str:
     attached = context.readers()
     seen = f"Attached: {'; '.join(attached)}." if attached else "None is attached."
     raise EncoderNotOnline(f"No card reader fits {_for_people(wanted)}. {seen}", readers=attached)
+
+
+def _are_one_readers_slots(names: list[str]) -> bool:
+    """pcscd ends a name with the reader's number and the slot's, two hex digits each (pcsc-lite, readerfactory.c)."""
+    parts = [_NAME.fullmatch(name) for name in names]
+    return len({part and part["reader"] for part in parts}) == 1 and parts[0] is not None
 
 
 def attached() -> list[Reader]:

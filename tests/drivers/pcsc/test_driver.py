@@ -217,9 +217,16 @@ def test_waiting_for_a_device_can_be_interrupted(pcscd):
 
 
 def test_two_readers_that_fit_are_named(pcscd):
-    encoder = PcscEncoder("Front desk", PcscOptions(reader="rig a*"))
-    with pytest.raises(EncoderNotOnline, match="Rig A 00 00; Rig A 00 01"):
+    encoder = PcscEncoder("Front desk", PcscOptions(reader="rig *"))
+    with pytest.raises(EncoderNotOnline, match="Rig A 00 00; Rig A 00 01; Rig B"):
         encoder.open()
+    encoder.close()
+
+
+def test_of_a_reader_with_several_slots_the_first_is_meant(pcscd):
+    encoder = PcscEncoder("Front desk", PcscOptions(reader="rig a*"))
+    encoder.open()
+    assert encoder.device == "Rig A 00 00"
     encoder.close()
 
 
