@@ -46,7 +46,9 @@ def sandbox(
 
     if once and service_only:
         raise click.UsageError("--once needs the agent, and --service-only leaves it out: choose one.")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that temporary files go, whatever it is doing
+    # Both end it in good order, so that temporary files go. SIGINT too is set: a shell's background job ignores it.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     # To be stopped is how the sandbox ends; with --once it is to come to its end by itself.
     end = contextlib.nullcontext() if once else contextlib.suppress(KeyboardInterrupt)
     with end, serving(port=port, db=db, api_key=api_key, cards=cards) as (url, store):
