@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
-PYTHON_HOME = Path(sys.base_prefix)
-"""Where the virtual environment's interpreter really is."""
+_PYTHON_HOME = Path(sys.base_prefix)
+OURS = [CHECKOUT] if _PYTHON_HOME == Path("/usr") else [CHECKOUT, _PYTHON_HOME]
+"""What has to be seen inside wherever it lies outside: the checkout, and the interpreter if it isn't the system's."""
 PYTHON = CHECKOUT / ".venv" / "bin" / "python"
 REPORT = Path("/report")
 """Inside, the folder that `boot` was given for reports."""
@@ -65,7 +66,7 @@ def boot(files: Path, report: Path, *, check: str, seconds: int) -> str:
         (units / name).write_text(text.format(**values))
     machine = report.with_name("machine")
     machine.mkdir()
-    binds = [f"--bind-ro={CHECKOUT}", f"--bind-ro={PYTHON_HOME}", f"--bind={report}:{REPORT}"]
+    binds = [*(f"--bind-ro={path}" for path in OURS), f"--bind={report}:{REPORT}"]
     # Whether this process ends or gives up: what it started is killed, and with it everything in the namespaces.
     command = ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     command += ["sh", "-c", _BOOT, "sh", str(files), str(machine), *binds, "--boot", f"systemd.unit={_TARGET}"]

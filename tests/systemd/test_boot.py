@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.rig.machine import CHECKOUT, PYTHON_HOME, boot
+from tests.rig.machine import CHECKOUT, OURS, boot
 from tests.systemd.guest import FACTS
 
 pytestmark = [
@@ -37,7 +37,7 @@ RestartSec=200ms
 ExecStartPost=+/bin/sh -c 'echo >/run/card-encoder-started'
 # A checkout may lie in a home directory, and its interpreter too.
 ProtectHome=tmpfs
-BindReadOnlyPaths={PYTHON_HOME} {CHECKOUT}
+BindReadOnlyPaths={" ".join(map(str, OURS))}
 """
 SANDBOX = f"""
 [Service]
@@ -55,6 +55,7 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     output = boot(files, report, check="tests.systemd.guest", seconds=60)
     assert (report / FACTS).exists(), output
     found: dict[str, Any] = json.loads((report / FACTS).read_text())
+    assert "without_key" in found, output  # the last one: else the reason is in what was printed
     return found
 
 
