@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
-_PYTHON_HOME = Path(sys.base_prefix)
-OURS = [CHECKOUT] if _PYTHON_HOME == Path("/usr") else [CHECKOUT, _PYTHON_HOME]
+OURS = [path for path in (CHECKOUT, Path(sys.base_prefix)) if str(path) != "/usr"]
 """What has to be seen inside wherever it lies outside: the checkout, and the interpreter if it isn't the system's."""
 PYTHON = CHECKOUT / ".venv" / "bin" / "python"
 REPORT = Path("/report")
