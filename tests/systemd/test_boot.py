@@ -55,7 +55,7 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     output = boot(files, report, check="tests.systemd.guest", seconds=60)
     assert (report / FACTS).exists(), output
     found: dict[str, Any] = json.loads((report / FACTS).read_text())
-    assert "without_key" in found, output  # the last one: else the reason is in what was printed
+    assert "without_key" in found, output + found["log"]  # the last one: without it, something went wrong before
     return found
 
 
