@@ -78,6 +78,7 @@ class Picking:
             EncoderError: why it came to nothing.
         """
         station = self._stations.find(wish.encoder)
+        await self._until_its_turn(wish)
         self._give_up_the_interrupted_card(wish)
         intake = await self._latest(wish)
         job = self._journal.open_job(wish.acs_credential_id)
@@ -95,6 +96,7 @@ class Picking:
                 replace_card=wish.replace_card,
                 overwrite=wish.overwrite,
             )
+            self._stations.reconsider(job.job_id)
         attempt.job_id = job.job_id
         self._waiting.setdefault(job.job_id, []).append(attempt)
         self._events.publish("job", job_id=job.job_id)
@@ -105,6 +107,14 @@ class Picking:
             if not self._waiting[job.job_id]:
                 del self._waiting[job.job_id]
                 self._unpick(job)
+
+    async def _until_its_turn(self, wish: Wish) -> None:
+        """What is under way for this credential can serve a plain wish, but not one that changes how it is done."""
+        if wish.reason is None and not wish.overwrite:
+            return
+        with self._events.subscribe() as queue:
+            while (job := self._journal.open_job(wish.acs_credential_id)) and self._stations.is_busy_with(job):
+                await queue.get()
 
     def _give_up_the_interrupted_card(self, wish: Wish) -> None:
         job = self._journal.open_job(wish.acs_credential_id)

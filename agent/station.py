@@ -71,6 +71,7 @@ class Station:
         self._busy_since: float | None = None
         self._chosen_at = 0.0
         self._found: FoundCard | None = None
+        self._refused: int | None = None
 
     @property
     def name(self) -> str:
@@ -134,7 +135,7 @@ class Station:
                 self._scans.popleft()
             if not self.card_here:
                 if await self._in_thread(self.encoder.wait_for_card):
-                    self.card_here, self.spent = True, None
+                    self.card_here, self.spent, self._refused = True, None, None
                     self._changed()
             elif self._scans:
                 await self._scan(self._scans.popleft())
@@ -151,7 +152,14 @@ class Station:
         job = self._journal.next_job(
             self.name, self.vendors, picked_only=attended, encoders=self._encoders, card=self._found
         )
-        return None if job is not None and self.spent is not None and not job.picked else job
+        if job is None or (self.spent is not None and not job.picked):
+            return None
+        return None if job.job_id == self._refused else job
+
+    def reconsider(self, job_id: int) -> None:
+        """A person asks anew for what the card on the encoder was refused for."""
+        if self._refused == job_id:
+            self._refused = None
 
     async def _scan(self, future: asyncio.Future[FoundCard]) -> None:
         self._busy_since = time.monotonic()
@@ -226,6 +234,7 @@ class Station:
             JobState.WRITING,
         ):
             self.spent = Spent.REFUSED
+            self._refused = job.job_id
         self._outcome(job, error, None)
 
     def _outcome(self, job: Job, error: EncoderError | None, entry: OutboxEntry | None) -> None:

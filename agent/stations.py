@@ -62,6 +62,11 @@ class Stations:
         if self.is_busy_with(job):
             raise UncategorizedError("It is being written this very moment.", next_step="Wait for the outcome.")
 
+    def reconsider(self, job_id: int) -> None:
+        """A person asks anew for what a card was refused for."""
+        for station in self:
+            station.reconsider(job_id)
+
     def wake(self) -> None:
         """There may be something to do for cards that lie there already."""
         for station in self:

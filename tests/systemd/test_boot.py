@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,9 @@ ExecStartPost=+/bin/sh -c 'echo >/run/card-encoder-started'
 ProtectHome=tmpfs
 BindReadOnlyPaths={" ".join(map(str, OURS))}
 """
+# Under a chroot the kernel makes no user namespaces: there the unit runs with all of its sandboxing but that.
+if subprocess.run(["unshare", "--user", "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+    DROP_IN += "PrivateUsers=no\n"
 SANDBOX = f"""
 [Service]
 ExecStart=/usr/bin/card-encoder sandbox --service-only --cards 2 --api-key {KEY}
