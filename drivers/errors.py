@@ -48,6 +48,12 @@ class IncompatibleCardFormat(EncoderError):
     default_next_step = "Take another card."
 
 
+class Unencodable(IncompatibleCardFormat):
+    """The content itself can't be written in the encoder's layout, on no card of any kind or size."""
+
+    default_next_step = "Correct the card number at the service, or the encoder's layout."
+
+
 class CredentialCannotBeReissued(EncoderError):
     """The credential is on another card already, or its state forbids encoding it."""
 

@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 import ndef
 
 from drivers.encoder import CardState
-from drivers.errors import IncompatibleCardFormat
+from drivers.errors import Unencodable
 
 NULL, LOCK_CONTROL, MEMORY_CONTROL, NDEF, TERMINATOR = 0x00, 0x01, 0x02, 0x03, 0xFE
 LONG_LENGTH = 0xFF
 """First length byte of the 3-byte form."""
+LONGEST_MESSAGE = 3360 - 4
+"""Bytes of an NDEF message that the largest memory takes beside the TLV's head: a MIFARE Classic 4K's, whose directory
+can give NDEF 30 sectors of 3 blocks and 8 of 15 (NXP AN1305)."""
 BLANK_LEADS = (bytes(12), b"\xff" * 4 + bytes(8))
 """A memory that starts so, which is all that one READ with the CC shows, counts as empty. The second is how an MF0ICU1
 leaves the factory (data sheet, table "initial memory content")."""
@@ -51,7 +54,7 @@ def encode(text: str) -> bytes:
     """The NDEF TLV with one Text record (UTF-8, language "en"), and the terminator TLV.
 
     Raises:
-        IncompatibleCardFormat: the text is empty, or not text that UTF-8 can hold.
+        Unencodable: the text is empty, not text that UTF-8 can hold (a lone surrogate isn't), or too long for any card.
     """
     try:
         message = b"".join(ndef.message_encoder([ndef.TextRecord(text, "en", "UTF-8")]))
@@ -60,6 +63,8 @@ def encode(text: str) -> bytes:
     if not text:
         raise _not_text()
     size = len(message)
+    if size > LONGEST_MESSAGE:
+        raise Unencodable("The card number is longer than any card could hold.", needed_bytes=size)
     length = bytes([size]) if size < LONG_LENGTH else bytes([LONG_LENGTH]) + size.to_bytes(2, "big")
     return bytes([NDEF]) + length + message + bytes([TERMINATOR])
 
@@ -183,8 +188,5 @@ def _area(kind: int, value: bytes, base: int) -> tuple[int, int]:
     return address - base, address - base + octets
 
 
-def _not_text() -> IncompatibleCardFormat:
-    return IncompatibleCardFormat(
-        "The card number is empty or holds characters that can't be stored as text.",
-        next_step="Correct the credential's card number, then try again.",
-    )
+def _not_text() -> Unencodable:
+    return Unencodable("The card number is empty or holds characters that can't be stored as text.")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from drivers.encoder import CardState
-from drivers.errors import IncompatibleCardFormat
+from drivers.errors import Unencodable
 
 Encoding = Literal["ascii", "hex"]
 
@@ -26,7 +26,7 @@ class RawLayout:
         """The field's bytes.
 
         Raises:
-            IncompatibleCardFormat: the text can't be spelled in this field.
+            Unencodable: the text can't be spelled in this field.
         """
         return self._encode_hex(text) if self.encoding == "hex" else self._encode_ascii(text)
 
@@ -43,20 +43,14 @@ class RawLayout:
 
     def _encode_ascii(self, text: str) -> bytes:
         if not text or not all(0x20 <= ord(char) < 0x7F for char in text):
-            raise _unfit("The card number is not printable ASCII, which the raw layout needs.")
+            raise Unencodable("The card number is not printable ASCII, which the raw layout needs.")
         if len(text) > self.size:
-            raise _unfit(
+            raise Unencodable(
                 "The card number is longer than the raw layout's field.", needed_bytes=len(text), field_bytes=self.size
             )
         return text.encode("ascii").ljust(self.size, b"\0")
 
     def _encode_hex(self, text: str) -> bytes:
         if len(text) != 2 * self.size or not all(char in "0123456789abcdefABCDEF" for char in text):
-            raise _unfit(f"The card number is not {2 * self.size} hexadecimal digits, which the raw layout needs.")
+            raise Unencodable(f"The card number is not {2 * self.size} hexadecimal digits, which the raw layout needs.")
         return bytes.fromhex(text)
-
-
-def _unfit(message: str, **data: int) -> IncompatibleCardFormat:
-    return IncompatibleCardFormat(
-        message, next_step="Correct the credential's card number, or the encoder's layout in the configuration.", **data
-    )

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from drivers.errors import IncompatibleCardFormat
+from drivers.errors import Unencodable
 
 Track = Literal[1, 2, 3]
 TRACKS: tuple[Track, ...] = (1, 2, 3)
@@ -68,7 +68,7 @@ def render(track: Track, template: str, card_number: str) -> str:
     """The data of a track whose template was checked.
 
     Raises:
-        IncompatibleCardFormat: the card number doesn't fit the track.
+        Unencodable: the card number doesn't fit the track, which is as long on every card.
     """
     form = FORMATS[track]
     data = template.replace(PLACE, card_number)
@@ -86,7 +86,7 @@ def card_number(template: str, data: str) -> str | None:
     return match[1] if match is not None else None
 
 
-def _unfit(message: str, **data: int) -> IncompatibleCardFormat:
-    return IncompatibleCardFormat(
+def _unfit(message: str, **data: int) -> Unencodable:
+    return Unencodable(
         message, next_step="Correct the credential's card number, or the track's template in the configuration.", **data
     )

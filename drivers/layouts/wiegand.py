@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from drivers.encoder import CardState
-from drivers.errors import IncompatibleCardFormat
+from drivers.errors import Unencodable
 
 Format = Literal["H10301", "H10304"]
 _BITS: dict[Format, tuple[int, int]] = {"H10301": (8, 16), "H10304": (16, 19)}
@@ -65,18 +65,18 @@ class WiegandLayout:
         """The field's bytes.
 
         Raises:
-            IncompatibleCardFormat: the text is no such number, or one that doesn't fit.
+            Unencodable: the text is no such number, or one that doesn't fit.
         """
         match = _TEXT.fullmatch(text)
         if match is None:
-            raise _unfit(f"The card number is not of the form 123-4567 that {self.form} needs.")
+            raise Unencodable(f"The card number is not of the form 123-4567 that {self.form} needs.")
         facility = self.facility if match["facility"] is None else int(match["facility"])
         if facility is None:
-            raise _unfit("The card number has no facility code, and wiegand.facility_code is not configured.")
+            raise Unencodable("The card number has no facility code, and wiegand.facility_code is not configured.")
         try:
             return pack(self.form, facility, int(match["number"])).to_bytes(self.size, "big")
         except ValueError as error:
-            raise _unfit(f"The card number doesn't fit {self.form}: its {error}.") from None
+            raise Unencodable(f"The card number doesn't fit {self.form}: its {error}.") from None
 
     def decode(self, data: bytes) -> tuple[CardState, str | None]:
         """What the field says. All zero is blank: no number has that, for its last parity is odd."""
@@ -87,9 +87,3 @@ class WiegandLayout:
             return CardState.FOREIGN, None
         facility, number = fields
         return CardState.NUMBER, str(number) if facility == self.facility else f"{facility}-{number}"
-
-
-def _unfit(message: str) -> IncompatibleCardFormat:
-    return IncompatibleCardFormat(
-        message, next_step="Correct the credential's card number, or the encoder's layout in the configuration."
-    )

@@ -6,13 +6,17 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from drivers.encoder import CardState
-from drivers.errors import IncompatibleCardFormat
+from drivers.errors import IncompatibleCardFormat, Unencodable
 from drivers.layouts import ndef
 from drivers.layouts.raw import RawLayout
 from drivers.layouts.wiegand import WiegandLayout
 from drivers.tags.area import Area
 from drivers.tags.options import TagOptions
 from drivers.tags.plan import Plan, plan_field, plan_tlv
+
+_LARGEST_UNIT = 16
+"""Bytes of a block, the largest unit there is: a field that begins with so many zeros reads as blank on every card."""
+_READS_AS_BLANK = "The card number begins with so many zeros that the card would read as blank."
 
 
 @dataclass(frozen=True)
@@ -34,19 +38,27 @@ class ContentLayout(Protocol):
         """
         ...
 
-    def holds(self, area: Area, text: str) -> bool:
-        """Whether the area, which was read, says just this text.
+    def check(self, text: str) -> None:
+        """Find out whether there are cards that can say this text.
 
         Raises:
-            IncompatibleCardFormat: the text can't be laid out.
+            Unencodable: there are none.
+        """
+        ...
+
+    def holds(self, area: Area, text: str) -> bool:
+        """Whether the area, which was read, says just this text, which was checked.
+
+        Raises:
+            IncompatibleCardFormat: the area can't say it.
         """
         ...
 
     def plan(self, area: Area, text: str) -> Plan:
-        """How to make the area, which was read, say this text.
+        """How to make the area, which was read, say this text, which was checked.
 
         Raises:
-            IncompatibleCardFormat: the text can't be laid out, or doesn't fit.
+            IncompatibleCardFormat: the area can't say it.
         """
         ...
 
@@ -62,9 +74,12 @@ class NdefContent:
         found = self._blocks(area)
         return Reading(found.state, found.text)
 
+    def check(self, text: str) -> None:
+        """See `ContentLayout.check`."""
+        ndef.encode(text)
+
     def holds(self, area: Area, text: str) -> bool:
         """See `ContentLayout.holds`."""
-        ndef.encode(text)
         return self._blocks(area).text == text
 
     def plan(self, area: Area, text: str) -> Plan:
@@ -104,6 +119,11 @@ class FieldContent:
             return Reading(CardState.BLANK)
         return Reading(*self._layout.decode(data))
 
+    def check(self, text: str) -> None:
+        """See `ContentLayout.check`."""
+        if not any(self._layout.encode(text)[:_LARGEST_UNIT]):
+            raise Unencodable(_READS_AS_BLANK)
+
     def holds(self, area: Area, text: str) -> bool:
         """See `ContentLayout.holds`."""
         data = self._encoded(area, text)
@@ -121,8 +141,7 @@ class FieldContent:
         check_room(len(data), area.size)
         if not any(data[: area.unit]):
             raise IncompatibleCardFormat(
-                "The card number begins with so many zeros that the card would read as blank.",
-                next_step="Use another layout for such numbers, or correct the credential's card number.",
+                _READS_AS_BLANK, next_step="Take a MIFARE Classic card, or use another layout for such numbers."
             )
         return data
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from drivers.content import CardNumber
 from drivers.encoder import CardState, EncodeRequest, EncodeResult, FoundCard, Progress, Stage
-from drivers.errors import EncoderError, EncodingInterrupted, IncompatibleCardFormat, NoCredentialOnEncoder
+from drivers.errors import (
+    EncoderError,
+    EncodingInterrupted,
+    IncompatibleCardFormat,
+    NoCredentialOnEncoder,
+    Unencodable,
+)
 from drivers.tags.area import Area, Mismatch
-from drivers.tags.content import Reading
+from drivers.tags.content import ContentLayout, Reading
 from drivers.tags.link import LinkError, Refused, TagLost
 from drivers.tags.options import TagOptions
 from drivers.tags.plan import Plan
@@ -18,6 +24,7 @@ def encode_tag(tag: Tag, options: TagOptions, request: EncodeRequest) -> EncodeR
 
     Raises:
         NoCredentialOnEncoder: the tag went away, or was swapped, before anything was written.
+        Unencodable: no tag can take the content. Nothing was written.
         IncompatibleCardFormat: the tag can't take the content. Nothing was written, or what there is doesn't read.
         EncodingInterrupted: writing began and did not come to a verified end.
         EncoderError: whatever `request.bind` raises, with nothing written.
@@ -46,6 +53,10 @@ def scan_tag(tag: Tag, options: TagOptions) -> FoundCard:
     except LinkError as error:
         raise _not_readable(error) from error
     return FoundCard(uid.hex(), opened.medium, reading.state, reading.text)
+
+
+_UIDS = ("01" * 4, "01" * 7)
+"""A UID of each length that cards have (ISO 14443-3, 6.5.4; those of 10 bytes are not made)."""
 
 
 class _Encoding:
@@ -78,6 +89,7 @@ class _Encoding:
         self._uid = self._tag.link.uid()
         self._text = self._content.on(self._uid.hex())
         opened = self._opened = self._tag.open(self._options)
+        self._check_text(opened.layout)
         self._reading = _read(opened)
         self._plan: Plan | None = None
         if opened.area is None or not opened.layout.holds(opened.area, self._text):
@@ -89,6 +101,18 @@ class _Encoding:
         elif self._reading.state is CardState.NUMBER:
             self._reading = Reading(CardState.NUMBER, self._text)
         self._before = dict(opened.area.known) if opened.area is not None else {}
+
+    def _check_text(self, layout: ContentLayout) -> None:
+        """Refuse what no card can say, and a UID that only this card can't say as its number."""
+        try:
+            layout.check(self._text)
+        except Unencodable as error:
+            if self._content.value is None and any(_allows(layout, uid) for uid in _UIDS):
+                raise IncompatibleCardFormat(
+                    "The card's UID is to be its number, and doesn't fit the encoder's layout.",
+                    next_step="Take a card of another kind, or correct the encoder's layout.",
+                ) from error
+            raise
 
     def _change(self) -> None:
         """Write and verify what was planned; nothing where the card says it already."""
@@ -178,6 +202,14 @@ class _Encoding:
 
 def _read(opened: OpenedTag) -> Reading:
     return Reading(CardState.FOREIGN) if opened.area is None else opened.layout.read(opened.area)
+
+
+def _allows(layout: ContentLayout, text: str) -> bool:
+    try:
+        layout.check(text)
+    except Unencodable:
+        return False
+    return True
 
 
 def _gone() -> NoCredentialOnEncoder:

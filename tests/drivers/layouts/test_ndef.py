@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.encoder import CardState
-from drivers.errors import IncompatibleCardFormat
+from drivers.errors import Unencodable
 from drivers.layouts import ndef
 
 GOLDEN = "0317D101135402656E" + b"0123456789ABCDEF".hex() + "FE"
@@ -43,10 +43,32 @@ def test_the_record_says_english_and_utf8() -> None:
     assert (record.text, record.language, record.encoding) == ("Zimmer 7 ü", "en", "UTF-8")
 
 
-@pytest.mark.parametrize("text", ["", "\ud800"])
+@pytest.mark.parametrize("text", ["", "\ud800", "7\udfff"])
 def test_no_text_is_refused(text: str) -> None:
-    with pytest.raises(IncompatibleCardFormat):
+    with pytest.raises(Unencodable):
         ndef.encode(text)
+
+
+@given(st.text(st.characters(), max_size=300))  # all characters there are: controls, NUL and lone surrogates
+def test_any_text_reads_back_or_is_refused(text: str) -> None:
+    try:
+        tlv = ndef.encode(text)
+    except Unencodable:
+        assert not text or any("\ud800" <= char <= "\udfff" for char in text)
+    else:
+        assert read(tlv, size=len(tlv)).text == text
+
+
+@pytest.mark.parametrize("length", [3347, 70_000])
+def test_what_the_largest_memory_cannot_hold_is_refused(length: int) -> None:
+    with pytest.raises(Unencodable, match="any card") as caught:
+        ndef.encode("x" * length)
+    assert "xx" not in str(caught.value)
+
+
+def test_the_largest_memory_can_be_filled() -> None:
+    tlv = ndef.encode("x" * 3346)
+    assert (len(tlv), read(tlv[:-1], size=3360).text) == (3361, "x" * 3346)
 
 
 FACTORY_NTAG213 = "0103A00C340300FE"

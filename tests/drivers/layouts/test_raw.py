@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.encoder import CardState
-from drivers.errors import IncompatibleCardFormat
+from drivers.errors import Unencodable
 from drivers.layouts.raw import RawLayout
 
 PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=16)
@@ -45,11 +45,11 @@ def test_all_zero_is_blank() -> None:
 
 @pytest.mark.parametrize("text", ["", "ü", "A\n", "ABCDE"])
 def test_text_that_does_not_fit(text: str) -> None:
-    with pytest.raises(IncompatibleCardFormat):
+    with pytest.raises(Unencodable):
         RawLayout(4).encode(text)
 
 
 @pytest.mark.parametrize("text", ["", "0102030", "010203", "0102030405", "0102030g", " 1020304"])
 def test_digits_that_do_not_fit(text: str) -> None:
-    with pytest.raises(IncompatibleCardFormat, match="8 hexadecimal digits"):
+    with pytest.raises(Unencodable, match="8 hexadecimal digits"):
         RawLayout(4, "hex").encode(text)

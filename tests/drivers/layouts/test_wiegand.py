@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.encoder import CardState
-from drivers.errors import IncompatibleCardFormat
+from drivers.errors import Unencodable
 from drivers.layouts import wiegand
 from drivers.layouts.wiegand import WiegandLayout
 
@@ -78,6 +78,6 @@ def test_a_configured_facility_stands_for_plain_numbers() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_without_showing_it(text: str, message: str) -> None:
-    with pytest.raises(IncompatibleCardFormat, match=message) as caught:
+    with pytest.raises(Unencodable, match=message) as caught:
         WiegandLayout().encode(text)
     assert caught.value.next_step.startswith("Correct")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from drivers.content import VendorOrder
 from drivers.encoder import CardState, EncodeRequest, FoundCard, Progress, Stage
-from drivers.errors import CredentialCannotBeReissued, EncodingInterrupted, IncompatibleCardFormat
+from drivers.errors import CredentialCannotBeReissued, EncodingInterrupted, IncompatibleCardFormat, Unencodable
 from drivers.tags import TagOptions, encode_tag
 from drivers.virtual.cards import KINDS, Effect, VirtualType2
 from tests.drivers.tags.rig import NEW, OLD, UID, Desk, new_card, tag, text_on, writes
@@ -136,6 +136,18 @@ def test_content_that_fills_the_card_to_the_last_byte() -> None:
     with pytest.raises(IncompatibleCardFormat) as caught:
         Desk().encode(card, "y" * 40)
     assert caught.value.data == {"needed_bytes": 50, "room_bytes": 48}
+    assert not isinstance(caught.value, Unencodable)
+
+
+@pytest.mark.parametrize("number", ["", "7\ud800", "9" * 5000, "9" * 100_000])
+@pytest.mark.parametrize("kind", ["Ultralight", "MIFARE Classic 4K"])
+def test_what_no_card_can_hold_is_no_card_s_fault(kind: str, number: str) -> None:
+    card, desk = new_card(kind, formatted=True), Desk()
+    with pytest.raises(Unencodable, match="card number") as caught:
+        desk.encode(card, number)
+    assert (caught.value.type, caught.value.next_step[:7]) == ("incompatible_card_format", "Correct")
+    assert not desk.bound
+    assert not writes(card)
 
 
 def test_bind_may_refuse() -> None:

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from drivers.encoder import CardState
-from drivers.errors import IncompatibleCardFormat
+from drivers.errors import IncompatibleCardFormat, Unencodable
 from drivers.tags import TagOptions
 from drivers.tags.options import ClassicKeys, RawOptions, WiegandOptions
 from tests.drivers.tags.rig import NEW, UID, Desk, new_card, writes
@@ -62,7 +62,7 @@ def test_the_number_is_reported_as_it_was_asked_for() -> None:
 
 def test_another_number_than_the_layout_takes_is_refused_before_bind() -> None:
     card, desk = new_card("NTAG213"), Desk(wiegand())
-    with pytest.raises(IncompatibleCardFormat, match="form"):
+    with pytest.raises(Unencodable, match="form"):
         desk.encode(card, "hello")
     assert not desk.bound
     assert not writes(card)
@@ -75,9 +75,35 @@ def test_content_that_is_neither_is_foreign() -> None:
 
 
 def test_a_number_that_would_read_as_blank_is_refused() -> None:
-    card = new_card("NTAG213")
-    with pytest.raises(IncompatibleCardFormat, match="zeros"):
-        Desk(raw(encoding="hex", length=8)).encode(card, "0000000000000001")
+    desk, number = Desk(raw(encoding="hex", length=8)), "0000000000000001"
+    with pytest.raises(IncompatibleCardFormat, match="zeros") as caught:
+        desk.encode(new_card("NTAG213"), number)
+    assert not isinstance(caught.value, Unencodable)
+    assert desk.encode(new_card("MIFARE Classic 1K"), number).card_number == number
+    assert desk.scan(new_card("MIFARE Classic 1K")).state is CardState.BLANK
+
+
+@pytest.mark.parametrize("kind", ["NTAG213", "MIFARE Classic 1K"])
+@pytest.mark.parametrize("length", [4, 16, 17])
+def test_a_number_that_would_read_as_blank_on_every_card_is_no_card_s_fault(kind: str, length: int) -> None:
+    with pytest.raises(Unencodable, match="zeros"):
+        Desk(raw(encoding="hex", length=length)).encode(new_card(kind), ("00" * 16 + "01")[: 2 * length])
+
+
+def test_a_number_that_no_card_takes_is_no_card_s_fault_whatever_the_card() -> None:
+    closed = new_card("MIFARE Classic 1K")
+    for options in (wiegand(), TagOptions(layout="wiegand")):
+        with pytest.raises(Unencodable, match="form"):
+            Desk(options).encode(closed, "ABC")
+
+
+def test_a_uid_that_only_some_cards_have_is_the_card_s_fault() -> None:
+    seven_bytes = Desk(raw(encoding="hex", length=7))
+    with pytest.raises(IncompatibleCardFormat, match="UID") as caught:
+        seven_bytes.encode(new_card("MIFARE Classic 1K"), None)
+    assert not isinstance(caught.value, Unencodable)
+    with pytest.raises(Unencodable):
+        Desk(wiegand()).encode(new_card("NTAG213"), None)
 
 
 @pytest.mark.parametrize(
