@@ -53,7 +53,8 @@ class PcscEncoder(Encoder):
         self._reader = ""
         self._profile: Profile = GENERIC
         self._lane: Lane | None = None
-        self._context: Context | None = None
+        self._contexts: list[Context] = []
+        """The one that belongs to the lane: the lane itself puts it here, so that one which comes too late is known."""
         self._session: Session | None = None
         self._announced = -1
         self._trouble = ""
@@ -83,27 +84,32 @@ class PcscEncoder(Encoder):
             reader = choose(self._watcher.open(), self._wanted)
             if self._watcher.state(reader).flags & winscard.EXCLUSIVE:
                 raise held_elsewhere(reader)
+            contexts = self._contexts = []
             self._lane = Lane(f"{self.name} exchanges")
-            self._context = self._lane.call(Context, self._options.timeout_s)
+            self._lane.call(lambda: contexts.append(Context()), self._options.timeout_s)
         except PcscError as error:
             raise not_online(self._options.reader, error) from error
         except NoAnswer:
-            raise EncoderNotOnline("The smart card service (pcscd) does not answer.") from None
+            self._trouble = "The smart card service (pcscd) does not answer."
+            raise EncoderNotOnline(self._trouble) from None
         self._profile = profile_for(reader)
         self._reader, self._greeted = reader, False
 
     def close(self) -> None:
         """See `Encoder.close`. What hangs is left to end by itself, and then lets go of everything."""
-        session, context, lane = self._session, self._context, self._lane
-        self._session = self._context = None
+        contexts, lane = self._contexts, self._lane
+        self._contexts = []
         self._reader = ""
         self._watcher.close()
+        self._drop_session()
         if lane is None:
             return
-        if session is not None:
-            session.disconnect()
-        if context is not None:
-            lane.finish(context.release)
+
+        def release() -> None:
+            for context in contexts:
+                context.release()
+
+        lane.finish(release)
         if not lane.stuck:
             self._lane = None
 
@@ -213,9 +219,9 @@ class PcscEncoder(Encoder):
         if self._session is not None and self._session.counter == state.counter:
             return self._session
         self._drop_session()
-        if self._lane is None or self._context is None:
+        if self._lane is None or not self._contexts:
             raise EncoderNotOnline("The encoder is not open.")
-        return Session(self._lane, self._context, self._reader, state.counter, self._options.timeout_s)
+        return Session(self._lane, self._contexts[0], self._reader, state.counter, self._options.timeout_s)
 
     def _drop_session(self) -> None:
         if self._session is not None:

@@ -27,6 +27,7 @@ class Lane:
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
         self.stuck = False
+        self._finished = False
 
     @property
     def alive(self) -> bool:
@@ -52,7 +53,13 @@ class Lane:
         return value  # type: ignore[no-any-return]  # the queue carries answers of every kind, one at a time
 
     def finish(self, last: Callable[[], None]) -> None:
-        """Have `last` called after whatever runs now, then let the thread end. Does not wait for it."""
+        """Have `last` called after whatever runs now, then let the thread end. Does not wait for it.
+
+        Once is enough: a second `last` is never called.
+        """
+        if self._finished:
+            return
+        self._finished = True
         self._calls.put(last)
         self._calls.put(None)
 

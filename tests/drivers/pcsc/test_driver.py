@@ -14,8 +14,10 @@ from drivers.errors import (
     IncompatibleCardFormat,
     NoCredentialOnEncoder,
 )
+from drivers.pcsc import driver
 from drivers.pcsc.driver import PcscEncoder, PcscOptions
 from drivers.pcsc.simulator import ATRS, PulledAway, SimulatedCard
+from drivers.pcsc.winscard import Context, PcscError
 from tests.drivers.pcsc.conftest import ACR122U
 from tests.rig.cards import fresh_card, text_on
 from tests.rig.rival import Rival, rival
@@ -315,6 +317,55 @@ def test_a_card_that_hangs_is_a_timeout_and_then_well_again(pcscd, reader, feede
     encoder.open()
     assert encoder.encode(request()).card_number == NUMBER
     encoder.close()
+
+
+def exchanges_of(name: str) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == f"{name} exchanges"]
+
+
+def test_a_pcscd_that_answers_too_late_is_let_go_and_asked_again(pcscd, reader, monkeypatch):
+    answer, released = threading.Event(), threading.Event()
+
+    class LateContext(Context):
+        def __init__(self) -> None:
+            answer.wait()
+            super().__init__()
+
+        def release(self) -> None:
+            super().release()
+            released.set()
+
+    encoder = PcscEncoder("Late", PcscOptions(reader=pcscd.readers[reader], timeout_s=0.05))
+    with monkeypatch.context() as patch:
+        patch.setattr(driver, "Context", LateContext)
+        with pytest.raises(EncoderNotOnline, match="does not answer"):
+            encoder.open()
+        encoder.close()
+        with pytest.raises(EncoderNotOnline, match="still busy.*pcscd"):
+            encoder.open()
+        encoder.close()
+        answer.set()
+        assert released.wait(5)
+    encoder.wait_for_device(5)
+    encoder.open()
+    encoder.close()
+    for thread in exchanges_of("Late"):
+        thread.join(5)
+    assert not exchanges_of("Late")
+
+
+def test_no_thread_is_left_of_an_open_that_failed(pcscd, reader, monkeypatch):
+    def refuse() -> None:
+        raise PcscError("SCardEstablishContext", 0x8010001D)
+
+    monkeypatch.setattr(driver, "Context", refuse)
+    encoder = PcscEncoder("Refused", PcscOptions(reader=pcscd.readers[reader]))
+    with pytest.raises(EncoderNotOnline, match="pcscd"):
+        encoder.open()
+    encoder.close()
+    for thread in exchanges_of("Refused"):
+        thread.join(1)
+    assert not exchanges_of("Refused")
 
 
 def test_no_interrupt_is_lost(encoder):

@@ -29,6 +29,9 @@ def test_a_call_that_hangs_is_left_behind_and_cleaned_up_after(lane):
     lane.finish(cleaned_up.set)
     assert lane.alive
     assert not cleaned_up.is_set()
+    for _ in range(100):  # closed again and again while the call hangs
+        lane.finish(cleaned_up.clear)
+    assert lane._calls.qsize() == 2
     go_on.set()
     assert cleaned_up.wait(1)
 
