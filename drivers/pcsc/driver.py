@@ -197,22 +197,22 @@ class PcscEncoder(Encoder):
 
     @contextmanager
     def _tag(self) -> Iterator[Tag]:
-        """The card on the reader, kept from other processes meanwhile."""
+        """The card on the reader, kept from other processes meanwhile, and whatever happens no longer."""
         state = self._state()
         family = _family(state)
         try:
             session = self._session = self._session_for(state)
-            session.begin()
-            self._announced = state.counter
-            yield self._tag_over(session, family)
+            try:
+                session.begin()
+                self._announced = state.counter
+                yield self._tag_over(session, family)
+            finally:
+                session.end()
         except EncoderError as error:
             self._trouble = error.message
-            if self._session is not None:
-                self._session.end()
-                if not self._session.was_reset:
-                    self._drop_session()
+            if self._session is not None and not self._session.was_reset:
+                self._drop_session()
             raise
-        session.end()
 
     def _session_for(self, state: ReaderState) -> Session:
         """The connection to this very card: the one that is open, or a new one."""

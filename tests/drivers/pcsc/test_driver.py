@@ -301,6 +301,21 @@ def test_others_are_kept_off_during_an_encoding(pcscd, encoder, reader, feeder, 
     assert feeder.holds(uid) == NUMBER
 
 
+def test_others_get_at_the_card_whatever_bind_raises(pcscd, encoder, reader, feeder, uid):
+    def break_down(_: FoundCard) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        encoder.encode(request(break_down))
+    other = PcscEncoder("other", PcscOptions(reader=pcscd.readers[reader], timeout_s=0.5))
+    other.open()
+    try:
+        assert other.scan().uid == uid
+    finally:
+        other.close()
+    assert encoder.encode(request()).uid == uid
+
+
 def test_a_card_that_hangs_is_a_timeout_and_then_well_again(pcscd, reader, feeder):
     encoder = PcscEncoder("Front desk", PcscOptions(reader=pcscd.readers[reader], timeout_s=0.2))
     encoder.open()
@@ -341,7 +356,7 @@ def test_a_pcscd_that_answers_too_late_is_let_go_and_asked_again(pcscd, reader, 
         with pytest.raises(EncoderNotOnline, match="does not answer"):
             encoder.open()
         encoder.close()
-        with pytest.raises(EncoderNotOnline, match="still busy.*pcscd"):
+        with pytest.raises(EncoderNotOnline, match=r"still busy\..*pcscd"):
             encoder.open()
         encoder.close()
         answer.set()
