@@ -39,7 +39,8 @@ def _uses_pcsc(process: Path) -> bool:
 
 
 def _name(process: Path) -> str:
+    """The kernel cuts names to 15 bytes, maybe in the middle of a letter."""
     try:
-        return (process / "comm").read_text().strip()
+        return (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""

@@ -68,5 +68,11 @@ def proc(tmp_path):
     return tmp_path
 
 
+def test_a_name_that_the_kernel_cut_through_a_letter_is_shown_as_far_as_it_goes(proc):
+    (proc / "11" / "comm").write_bytes("Schlüsselbüro".encode()[:12] + b"\n")
+    (proc / "14" / "comm").write_bytes(b"\xff\xfe\n")
+    assert sorted(likely_holders(proc)) == ["Schlüsselb\ufffd (process 11)", "scdaemon (process 13)"]
+
+
 def test_processes_that_use_smart_cards_are_suspected(proc):
     assert sorted(likely_holders(proc)) == ["scdaemon (process 13)", "ykman (process 11)"]
