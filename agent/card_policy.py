@@ -33,9 +33,22 @@ class Knowledge:
     holders: tuple[str, ...] | None
 
 
+def _is_own(found: FoundCard, row: Card | None, acs_credential_id: str) -> bool:
+    """Whether the journal has the card as this credential's, and the card doesn't say otherwise.
+
+    What an interrupted write left may read as anything. Else a number that this desk did not write, or content that
+    can't be read, means that somebody has used the card since.
+    """
+    if row is None or row.acs_credential_id != acs_credential_id:
+        return False
+    if row.standing is CardStanding.UNKNOWN or found.state is CardState.BLANK:
+        return True
+    return (found.card_number or "").casefold() == (row.card_number or "").casefold()
+
+
 def needs_the_service(found: FoundCard, row: Card | None, acs_credential_id: str) -> bool:
     """Whether the journal and the card alone can't tell if another live credential is on it."""
-    if row is not None and row.acs_credential_id == acs_credential_id:
+    if _is_own(found, row, acs_credential_id):
         return False
     return found.state is CardState.NUMBER or (row is not None and row.standing is not CardStanding.VOID)
 
@@ -48,10 +61,9 @@ def refusal(
     `wanted` is the number that it is to carry, None for vendor-made data.
     """
     row = known.row
-    own = row is not None and row.acs_credential_id == credential.acs_credential_id
-    if job.overwrite or overwrite == "always" or own:
+    if job.overwrite or overwrite == "always" or _is_own(found, row, credential.acs_credential_id):
         return None
-    if found.state is CardState.FOREIGN and row is None:
+    if found.state is CardState.FOREIGN:
         return IncompatibleCardFormat(
             "The card holds something that this agent did not write and can't read.",
             next_step=_CONFIRM,

@@ -45,6 +45,8 @@ class Agent:
         self._lock = JournalLock(config.journal.path)
         self.journal = Journal(config.journal.path)
         self.events = Events()
+        in_hand: set[int] = set()
+        names = [encoder.name for encoder in config.encoder]
         self.stations = [
             Station(
                 encoder,
@@ -53,7 +55,8 @@ class Agent:
                 ),
                 self.journal,
                 self.events,
-                encoders=len(config.encoder),
+                others=[name for name in names if name != encoder.name],
+                in_hand=in_hand,
             )
             for encoder in config.encoder
         ]
@@ -65,6 +68,7 @@ class Agent:
             interval=config.service.poll_interval_s,
             writable_vendors={vendor for station in self.stations for vendor in station.vendors},
             claims=LocalClaims(self.journal) if self._auto else None,
+            in_hand=in_hand,
         )
         self.reporting = Reporting(self.service, self.journal, self.events)
         for station in self.stations:

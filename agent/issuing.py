@@ -19,7 +19,7 @@ from agent.config import Overwrite
 from agent.content import content_for
 from agent.credential import Credential, MalformedCredential, read
 from agent.eligibility import Action, Decision, decide
-from agent.journal import PUT_IT_BACK, Card, CardStanding, Job, JobState, Journal, JournalError, OutboxEntry
+from agent.journal import PUT_IT_BACK, Card, CardStanding, Job, JobState, Journal, JournalError
 from agent.service import Gone, Refused, Service, ServiceError, Unreachable
 from drivers.content import CardNumber, Content
 from drivers.encoder import Encoder, EncodeRequest, EncodeResult, FoundCard, Progress
@@ -30,6 +30,7 @@ from drivers.errors import (
     EncodingInterrupted,
     IncompatibleCardFormat,
     UncategorizedError,
+    Unencodable,
 )
 
 log = structlog.get_logger(__name__)
@@ -85,8 +86,8 @@ class Issuing:
         self._refresh = refresh
         self._on_progress = on_progress
 
-    async def encode(self, job: Job, in_thread: InThread, *, still_there: str | None) -> OutboxEntry:
-        """Write the job's credential on the card that lies on the encoder. Returns the report to be sent.
+    async def encode(self, job: Job, in_thread: InThread, *, still_there: str | None) -> None:
+        """Write the job's credential on the card that lies on the encoder, until the report is in the outbox.
 
         `in_thread` runs a function in the encoder's thread. `still_there` is the UID of the card that was written last
         where nobody saw it leave: that card isn't written again.
@@ -98,12 +99,13 @@ class Issuing:
         """
         for _ in range(3):
             try:
-                return await self._encode_once(job, in_thread, still_there)
+                await self._encode_once(job, in_thread, still_there)
+                return
             except _ContentChanged:
                 job = self.journal.job(job.job_id)
         raise UncategorizedError("The service keeps changing this credential.", next_step="Try again in a minute.")
 
-    async def _encode_once(self, job: Job, in_thread: InThread, still_there: str | None) -> OutboxEntry:
+    async def _encode_once(self, job: Job, in_thread: InThread, still_there: str | None) -> None:
         loop = asyncio.get_running_loop()
         content = self._content(job)
         fresh = loop.create_task(self._fetch(job))
@@ -112,9 +114,9 @@ class Issuing:
         def progress(step: Progress) -> None:
             loop.call_soon_threadsafe(self._on_progress, job, step)
 
-        def work() -> OutboxEntry:
+        def work() -> None:
             try:
-                return encoding.verified(self.encoder.encode(EncodeRequest(content, encoding.bind, progress)))
+                encoding.verified(self.encoder.encode(EncodeRequest(content, encoding.bind, progress)))
             except (EncoderError, JournalError):
                 raise
             except Exception as error:  # a driver's bug must not cost a job: what the card holds is unknown
@@ -123,12 +125,14 @@ class Issuing:
                 raise kind(f"The driver failed ({type(error).__name__}).") from error
 
         try:
-            entry: OutboxEntry = await in_thread(work)
-            return entry
+            await in_thread(work)
         except EncoderError as error:
-            self._record_failure(job, encoding.attempt, error)
+            self._record_failure(job, encoding.attempt, encoding.uid, error)
             if isinstance(error, (NotEncodable, CredentialDeleted, _ContentChanged)):
                 self._follow_service(job, await fresh)
+            if encoding.attempt is None and isinstance(error, Unencodable):
+                self.journal.hold(job.job_id, actor="agent", code="number_does_not_fit", reason=str(error))
+                raise NotEncodable(error.message, next_step=error.next_step) from error
             raise
         finally:
             fresh.cancel()
@@ -153,11 +157,14 @@ class Issuing:
         except (ServiceError, MalformedCredential) as error:
             return error
 
-    def _record_failure(self, job: Job, attempt: int | None, error: EncoderError) -> None:
+    def _record_failure(self, job: Job, attempt: int | None, uid: str, error: EncoderError) -> None:
         log.warning("not encoded", job_id=job.job_id, encoder=self.encoder.name, type=error.type, error=error.message)
         if attempt is None:
-            return
-        if isinstance(error, EncodingInterrupted):
+            if isinstance(error, IncompatibleCardFormat | WrongCard):
+                self.journal.record_card_refused(
+                    job, encoder=self.encoder.name, uid=uid, error_type=error.type, error=str(error)
+                )
+        elif isinstance(error, EncodingInterrupted):
             self.journal.record_unknown(job, attempt, error_type=error.type, error=str(error))
         else:
             self.journal.record_left(job, attempt, error_type=error.type, error=str(error))
@@ -168,10 +175,7 @@ class Issuing:
         if isinstance(answer, Credential):
             self._refresh(job.acs_credential_id, answer.as_sent())
         elif isinstance(answer, Gone):
-            self.journal.void_cards_of(job.acs_credential_id)
-            if state in (JobState.CLAIMED, JobState.WRITING):
-                reason = "It was deleted at the service."
-                self.journal.cancel(job.job_id, actor="agent", code="credential_deleted", reason=reason)
+            self.journal.record_deleted(job.acs_credential_id)
         elif isinstance(answer, MalformedCredential) and state is JobState.CLAIMED:
             self.journal.hold(job.job_id, actor="agent", code="malformed", reason=answer.problem)
         else:
@@ -199,7 +203,7 @@ class _Encoding:
         self._still_there = still_there
         self._replaces: str | None = None
         self.attempt: int | None = None
-        self._uid = ""
+        self.uid = ""
         self._number: str | None = None
 
     def bind(self, found: FoundCard) -> None:
@@ -209,6 +213,7 @@ class _Encoding:
             EncoderError: it may not.
         """
         self._issuing.found = found
+        self.uid = found.uid
         self._refuse_at_sight(found)
         text = self._content.on(found.uid) if isinstance(self._content, CardNumber) else self._content.vendor
         self.attempt = self._journal.bind_card(
@@ -218,7 +223,6 @@ class _Encoding:
             medium=found.medium,
             content_digest=hashlib.sha256(text.encode()).hexdigest(),
         )
-        self._uid = found.uid
         self._number = text if isinstance(self._content, CardNumber) else None
         credential = self._latest_word()
         self._refuse_card(found, credential)
@@ -227,11 +231,11 @@ class _Encoding:
         by_uid = isinstance(self._content, CardNumber) and self._content.value is None
         self._journal.begin_writing(self._job, self.attempt, card_number=self._number, number_is_uid=by_uid)
 
-    def verified(self, result: EncodeResult) -> OutboxEntry:
+    def verified(self, result: EncodeResult) -> None:
         """The driver vouches for the card."""
-        if self.attempt is None or result.uid != self._uid or self._number not in (None, result.card_number):
+        if self.attempt is None or result.uid != self.uid or self._number not in (None, result.card_number):
             raise EncodingInterrupted("Another card was verified than the one that was to be written.")
-        return self._journal.record_verified(
+        self._journal.record_verified(
             self._job,
             self.attempt,
             card_number=result.card_number,
@@ -256,8 +260,6 @@ class _Encoding:
                 "This card was just written.", next_step="Take it away first; put it back if it is to be written again."
             )
         if error:
-            name = self._issuing.encoder.name
-            self._journal.record_card_refused(job, encoder=name, uid=found.uid, error_type=error.type, error=str(error))
             raise error
 
     def _latest_word(self) -> Credential:
@@ -320,17 +322,21 @@ async def _holders(service: Service, found: FoundCard, row: Card | None, acs_cre
     candidates: dict[str, Credential] = {}
     if found.card_number:
         candidates |= {c.acs_credential_id: c for c in await service.with_card_number(found.card_number)}
-    if row is not None and row.standing is not CardStanding.VOID:
+    if row is not None and row.standing is CardStanding.VOID:
+        candidates.pop(row.acs_credential_id, None)  # another card has taken this one's place
+    elif row is not None:
         try:
             candidates[row.acs_credential_id] = await service.get(row.acs_credential_id)
         except Gone:
             candidates.pop(row.acs_credential_id, None)
     now = clock.now()
+    # What this desk has verified counts as issued, though the report may still be on its way.
+    written_here = row.acs_credential_id if row is not None and row.standing is CardStanding.LIVE else None
     return tuple(
         other.acs_credential_id
         for other in candidates.values()
         if other.acs_credential_id != acs_credential_id
-        and other.is_issued is not False
+        and (other.is_issued is not False or other.acs_credential_id == written_here)
         and (other.ends is None or other.ends > now)
     )
 

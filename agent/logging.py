@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Mapping, MutableMapping
+from pathlib import Path
 from typing import IO, Any
 
 import structlog
@@ -30,7 +32,7 @@ _SECRET_KEYS = frozenset(
 )
 """Keys whose values never reach a log. `code` is a door's PIN."""
 _SECRET_TEXT = re.compile(r"(?i)(bearer\s+|\bonce=|\bapi[_-]key[=:]\s*)[^\s\"'&,;]+|\bseam_[A-Za-z0-9_]{8,}")
-_QUIET = ("httpx", "httpcore", "uvicorn", "uvicorn.access", "uvicorn.error", "asyncio", "sse_starlette", "stamina")
+_QUIET = ("httpx", "httpcore", "uvicorn", "uvicorn.access", "uvicorn.error", "asyncio")
 
 
 def set_up(*, level: int = logging.INFO, stream: IO[str] | None = None) -> None:
@@ -53,7 +55,7 @@ def set_up(*, level: int = logging.INFO, stream: IO[str] | None = None) -> None:
         foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,  # without local variables, which may hold anything
+            where_it_failed,
             redact,
             *_renderers(on_terminal=stream.isatty()),
         ],
@@ -65,9 +67,23 @@ def set_up(*, level: int = logging.INFO, stream: IO[str] | None = None) -> None:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
 
+def where_it_failed(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: an exception's type and place. Its text and variables stay out: they may hold anything."""
+    problem = event.pop("exc_info", None)
+    if problem is True:
+        problem = sys.exc_info()[1]
+    if isinstance(problem, tuple):
+        problem = problem[1]
+    if isinstance(problem, BaseException):
+        frames = traceback.extract_tb(problem.__traceback__)
+        event["exception"] = type(problem).__name__
+        event["at"] = " > ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in frames)
+    return event
+
+
 def _renderers(*, on_terminal: bool) -> list[structlog.typing.Processor]:
     if on_terminal:
-        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        return [structlog.dev.ConsoleRenderer()]
     return [structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True)]
 
 

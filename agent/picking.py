@@ -127,11 +127,7 @@ class Picking:
         try:
             credential = await self._service.get(wish.acs_credential_id)
         except Gone:
-            job = self._journal.open_job(wish.acs_credential_id)
-            if job and job.state in (JobState.WAITING, JobState.CLAIMED, JobState.HELD):
-                self._journal.cancel(
-                    job.job_id, actor="agent", code="credential_deleted", reason="It was deleted at the service."
-                )
+            self._journal.record_deleted(wish.acs_credential_id, in_hand=self._stations.in_hand())
             raise CredentialDeleted("The service has no such credential.") from None
         except MalformedCredential as error:
             raise UncategorizedError(

@@ -20,7 +20,7 @@ from agent.claims import LocalClaims
 from agent.content import vendor_of
 from agent.credential import Credential, MalformedCredential, id_of, is_settled, read
 from agent.eligibility import Action, Decision, decide
-from agent.events import Events
+from agent.events import Event, Events
 from agent.journal import Intake, JobState, Journal
 from agent.service import NotAllowed, Page, Service, ServiceError
 
@@ -76,10 +76,11 @@ class Polling:
         interval: float,
         writable_vendors: Collection[str | None],
         claims: LocalClaims | None,
+        in_hand: Collection[int] = (),
     ) -> None:
         """`interval` in seconds. `writable_vendors`: whose content the encoders can write, None for card numbers.
 
-        `claims` is None where nothing is encoded unless a person picks it.
+        `claims` is None where nothing is encoded unless a person picks it. `in_hand` are the jobs that encoders are at.
         """
         self._service = service
         self._journal = journal
@@ -87,16 +88,23 @@ class Polling:
         self._interval = interval
         self._vendors = frozenset(writable_vendors)
         self._claims = claims
+        self._in_hand = in_hand
         self._poll_now = asyncio.Event()
         self._known_before = False  # the first pass decides on everything anew: the configuration may have changed
         self._deleted_since = clock.now_text()
         self._unreadable = 0
         self._seen_pages: dict[tuple[bool, int], bytes] = {}  # what came before, to the byte, needs no second look
         self.remarks = Remarks()
+        events.listen(self._forget_pages)
         self.service_up: bool | None = None
         self.trouble: str | None = None
         self.key_refused = False
         self.last_pass_at: str | None = None
+
+    def _forget_pages(self, event: Event) -> None:
+        # A page that has not changed may still mean something new once a job has come to an end.
+        if event.kind in ("job", "outcome", "report"):
+            self._seen_pages.clear()
 
     def poll_soon(self) -> None:
         """Don't wait for the interval."""
@@ -146,7 +154,7 @@ class Polling:
         self._unreadable = unreadable
         self._known_before = True
         await self._drop_deleted()
-        if self._journal.expire(clock.now_text()):
+        if self._journal.expire(clock.now_text(), in_hand=self._in_hand):
             self._events.publish("job")
         first, self.last_pass_at = self.last_pass_at is None, clock.now_text()
         if first:
@@ -207,17 +215,19 @@ class Polling:
             decision = Decision(Action.HOLD, "malformed", f"The service's data on it can't be read: {error.problem}.")
             self.remarks.forget(acs_credential_id)
             return Intake(
-                acs_credential_id,
-                JobState.HELD,
-                False,
-                decision.code,
-                decision.reason,
-                text.decode(),
-                digest,
-                False,
-                None,
-                "",
-                None,
+                acs_credential_id=acs_credential_id,
+                state=JobState.HELD,
+                ready=False,
+                code=decision.code,
+                reason=decision.reason,
+                credential=text.decode(),
+                digest=digest,
+                reissue=False,
+                vendor=None,
+                issued=False,
+                card_number=None,
+                sort_key="",
+                ends_at=None,
             )
         decision = self._decide(credential, asked)
         self._remark(acs_credential_id, decision, credential.display_name)
@@ -231,9 +241,11 @@ class Polling:
             digest=digest,
             reissue=decision.code == "needs_to_be_reissued",
             vendor=vendor_of(credential),
+            issued=credential.is_issued is True,
+            card_number=credential.card_number,
             sort_key=credential.created_at or "",
             ends_at=clock.to_text(credential.ends) if credential.ends else None,
-            joins=credential.joins,
+            joins=tuple(joined for joined in credential.joins if joined != acs_credential_id),
             asked=decision.code == "asked_for",
         )
 
@@ -254,13 +266,8 @@ class Polling:
     async def _drop_deleted(self) -> None:
         for acs_credential_id, when in await self._service.deleted_since(self._deleted_since):
             self._deleted_since = max(self._deleted_since, when)
-            self._journal.void_cards_of(acs_credential_id)
-            job = self._journal.open_job(acs_credential_id)
-            if job and job.state in (JobState.WAITING, JobState.CLAIMED, JobState.HELD):
-                self._journal.cancel(
-                    job.job_id, actor="agent", code="credential_deleted", reason="It was deleted at the service."
-                )
-                self._events.publish("job", job_id=job.job_id)
+            if self._journal.record_deleted(acs_credential_id, in_hand=self._in_hand):
+                self._events.publish("job")
 
     def _service_state(self, error: ServiceError | None) -> None:
         up = error is None
@@ -284,4 +291,4 @@ def digest_of(item: object, text: bytes) -> bytes:
 
 
 def _text(item: object) -> bytes:
-    return pydantic_core.to_json(item)
+    return pydantic_core.to_json(item, inf_nan_mode="null")

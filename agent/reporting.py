@@ -10,10 +10,10 @@ from datetime import timedelta
 import structlog
 
 from agent import clock
-from agent.credential import NEEDS_TO_BE_REISSUED, WAITING_TO_BE_ISSUED, Credential
+from agent.credential import NEEDS_TO_BE_REISSUED, WAITING_TO_BE_ISSUED, Credential, MalformedCredential
 from agent.events import Events
 from agent.journal import Journal, OutboxEntry
-from agent.service import Gone, NotAllowed, Refused, Service, ServiceError, Unreachable
+from agent.service import LONGEST_RETRY_AFTER_S, Gone, NotAllowed, Refused, Service, ServiceError, Unreachable
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +40,9 @@ class Reporting:
         """Report until cancelled. Sleeps until the next entry falls due."""
         while True:
             self._due_now.clear()
-            entry = self._journal.due_report(clock.now_text())
+            now = clock.now()
+            horizon = clock.to_text(now + timedelta(seconds=LONGEST_RETRY_AFTER_S + _LONGEST_PAUSE))
+            entry = self._journal.due_report(clock.to_text(now), horizon)
             if entry is not None:
                 await self.send(entry)
                 continue
@@ -49,7 +51,7 @@ class Reporting:
 
     def _until_next(self) -> float | None:
         at = self._journal.next_report_at()
-        # Bounded, so that a clock that was set back doesn't put a report off for longer than the longest pause.
+        # Bounded: where the clock was set back meanwhile, the journal knows what is due all the same.
         return None if at is None else min(max((clock.parse(at) - clock.now()).total_seconds(), 0.01), _LONGEST_PAUSE)
 
     async def send(self, entry: OutboxEntry) -> None:
@@ -66,11 +68,7 @@ class Reporting:
             self.key_refused = True
             self._retry(entry, error, pause=_PAUSE_WITHOUT_KEY)
         except Gone as error:
-            if await self._is_gone(entry, error):
-                self._journal.record_orphaned(entry, str(error))
-                log.warning("orphaned: take the card back", job_id=entry.job_id)
-            else:
-                self._refuse(entry, error)
+            await self._not_found(entry, error)
         except Refused as error:
             if error.status == 409:
                 self._journal.record_conflict(entry, str(error))
@@ -85,17 +83,20 @@ class Reporting:
         self._journal.record_refused(entry, str(error))
         log.error("report refused", job_id=entry.job_id, error=str(error))
 
-    async def _is_gone(self, entry: OutboxEntry, error: Gone) -> bool:
+    async def _not_found(self, entry: OutboxEntry, error: Gone) -> None:
         """A 404 may also mean that the report's path is wrong: only the credential itself tells."""
-        if error.type == "acs_credential_not_found":
-            return True
         try:
-            await self._service.get(entry.acs_credential_id)
+            if error.type != "acs_credential_not_found":
+                await self._service.get(entry.acs_credential_id)
+                self._refuse(entry, error)
+                return
         except Gone:
-            return True
-        except (ServiceError, ValueError):
-            return False
-        return False
+            pass
+        except (ServiceError, MalformedCredential):
+            self._retry(entry, error)
+            return
+        self._journal.record_orphaned(entry, str(error))
+        log.warning("orphaned: take the card back", job_id=entry.job_id)
 
     def _retry(self, entry: OutboxEntry, error: ServiceError, pause: float | None = None) -> None:
         if pause is None:

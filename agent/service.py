@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import hashlib
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ PAGE_LIMIT = 500
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _MOST_BYTES = 64 * 1024 * 1024
 _MOST_PAGES = 100_000
+LONGEST_RETRY_AFTER_S = 3600.0
+"""The service may ask for more, and is asked again after this."""
 _PASSING = frozenset({408, 425, 429})
 
 
@@ -108,13 +111,12 @@ class Service:
             ServiceError: this pass is over; what came before is good.
         """
         for system in self._config.acs_system_ids or (None,):
-            async for page in self._credentials_of(system, only_unissued):
+            query = {} if system is None else {"acs_system_id": system}
+            async for page in self._pages(query, only_unissued=only_unissued):
                 yield page
 
-    async def _credentials_of(self, system: str | None, only_unissued: bool) -> AsyncIterator[Page]:
-        body: dict[str, Any] = {"limit": PAGE_LIMIT}
-        if system is not None:
-            body["acs_system_id"] = system
+    async def _pages(self, query: dict[str, Any], *, only_unissued: bool) -> AsyncIterator[Page]:
+        body: dict[str, Any] = {**query, "limit": PAGE_LIMIT}
         cursors: set[str] = set()
         for _ in range(_MOST_PAGES):
             asked_at = clock.now_text()
@@ -167,18 +169,14 @@ class Service:
             ServiceError: it can't be told.
         """
         found = []
-        body: dict[str, Any] = {"search": card_number, "limit": PAGE_LIMIT}
-        answer = await self._post("/acs/credentials/list", body)
-        items = answer.get("acs_credentials")
-        if not isinstance(items, list) or _next_cursor(answer) is not None:
-            raise Unreachable("The service's search answered with more than can be told apart.")
-        for item in items:
-            try:
-                credential = read(item)
-            except MalformedCredential:
-                continue
-            if (credential.card_number or "").casefold() == card_number.casefold():
-                found.append(credential)
+        async for page in self._pages({"search": card_number}, only_unissued=False):
+            for item in page.items:
+                try:
+                    credential = read(item)
+                except MalformedCredential:
+                    continue
+                if (credential.card_number or "").casefold() == card_number.casefold():
+                    found.append(credential)
         return found
 
     async def report(self, path_body: Mapping[str, Any], idempotency_key: str) -> Credential:
@@ -257,8 +255,27 @@ def _object(content: bytes) -> Mapping[str, Any] | None:
     try:
         value = pydantic_core.from_json(content, cache_strings="keys")
     except ValueError:
-        return None
+        value = _lenient(content)
     return value if isinstance(value, dict) else None
+
+
+def _lenient(content: bytes) -> Any:
+    """JSON in which a character was cut in half (a lone surrogate, as JavaScript writes it), that half replaced."""
+    try:
+        return _whole(json.loads(content))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case dict():
+            return {_whole(key): _whole(part) for key, part in value.items()}
+        case list():
+            return [_whole(part) for part in value]
+    return value
 
 
 def _trouble(response: httpx.Response, answer: Mapping[str, Any] | None) -> ServiceError:
@@ -291,7 +308,7 @@ def _retry_after(value: str | None) -> float | None:
             seconds = (email.utils.parsedate_to_datetime(value) - clock.now()).total_seconds()
         except (ValueError, TypeError):
             return None
-    return min(max(seconds, 0.0), 3600.0) if seconds == seconds else None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S) if seconds == seconds else None
 
 
 def _next_cursor(answer: Mapping[str, Any]) -> str | None:

@@ -8,27 +8,29 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from typing import Any, TypeVar
 
 import structlog
 
+from agent import clock
 from agent.card_policy import OtherCard
 from agent.config import EncoderConfig
 from agent.events import Events
 from agent.issuing import Issuing, NotEncodable
-from agent.journal import Job, JobState, Journal, JournalError, OutboxEntry
+from agent.journal import IllegalStep, Job, JobState, Journal, JournalError
 from drivers.content import CardNumber, VendorOrder
 from drivers.encoder import Encoder, FoundCard, Progress
-from drivers.errors import CredentialDeleted, EncoderError, EncoderNotOnline, NoCredentialOnEncoder
+from drivers.errors import CredentialDeleted, EncoderError, EncoderNotOnline, EncodingInterrupted, NoCredentialOnEncoder
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _TRIES_ON_ONE_CARD = 3
 _PAUSE_OFFLINE = 1.0
+_PAUSE_AFTER_A_RACE = 0.1
 
 
 class Spent(StrEnum):
@@ -47,9 +49,19 @@ class Station:
     """One encoder, its thread, and the card on it."""
 
     def __init__(
-        self, config: EncoderConfig, encoder: Encoder, journal: Journal, events: Events, *, encoders: int
+        self,
+        config: EncoderConfig,
+        encoder: Encoder,
+        journal: Journal,
+        events: Events,
+        *,
+        others: Collection[str],
+        in_hand: set[int],
     ) -> None:
-        """`encoders` is how many this desk has. `issuing` and `on_written` are set before `run`."""
+        """`others` are the names of this desk's other encoders, `in_hand` the jobs that any of them is at.
+
+        `issuing` and `on_written` are set before `run`.
+        """
         self.config = config
         self.encoder = encoder
         self.issuing: Issuing
@@ -63,7 +75,8 @@ class Station:
         self.last_outcome: dict[str, Any] | None = None
         self._journal = journal
         self._events = events
-        self._encoders = encoders
+        self._others = others
+        self._in_hand = in_hand
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"encoder {config.name}")
         self._scans: deque[asyncio.Future[FoundCard]] = deque()
         self._stopping = False
@@ -150,7 +163,12 @@ class Station:
             return None
         attended = self.config.mode == "attended" or self.spent is not None
         job = self._journal.next_job(
-            self.name, self.vendors, picked_only=attended, encoders=self._encoders, card=self._found
+            self.name,
+            self.vendors,
+            picked_only=attended,
+            others=self._others,
+            in_hand=self._in_hand,
+            card=self._found,
         )
         if job is None or (self.spent is not None and not job.picked):
             return None
@@ -179,14 +197,19 @@ class Station:
 
     async def _encode(self, job: Job) -> None:
         self.job, self.progress = job, None
+        self._in_hand.add(job.job_id)
         self._busy_since = self._chosen_at = time.monotonic()
         self._changed()
         try:
-            entry = await self._try(job)
+            await self._try(job)
+        except IllegalStep as error:
+            # A person or the service was quicker: the job is no longer what it was when it was chosen.
+            log.info("job has gone on", job_id=job.job_id, error=str(error))
+            await asyncio.sleep(_PAUSE_AFTER_A_RACE)
         except EncoderError as error:
             if self._is_for_another_card(job, error):
                 return
-            self._failed(job, error)
+            self._failed(job, error.__cause__ if isinstance(error.__cause__, EncodingInterrupted) else error)
             if isinstance(error, EncoderNotOnline):
                 raise
             await self._in_thread(lambda: self.encoder.signal("failed"))
@@ -194,26 +217,29 @@ class Station:
             self.spent = Spent.WRITTEN
             self._still_there = self._journal.job(job.job_id).card_uid
             self.on_written()
-            self._outcome(job, None, entry)
+            self._outcome(job, None)
             await self._in_thread(lambda: self.encoder.signal("done"))
         finally:
+            self._in_hand.discard(job.job_id)
             self.job = self.progress = self._busy_since = None
             self._changed()
 
-    async def _try(self, job: Job) -> OutboxEntry:
+    async def _try(self, job: Job) -> None:
         first: EncoderError | None = None
         for tries_left in reversed(range(_TRIES_ON_ONE_CARD)):
             try:
-                return await self.issuing.encode(job, self._in_thread, still_there=self._still_there)
+                await self.issuing.encode(job, self._in_thread, still_there=self._still_there)
+                return
             except NoCredentialOnEncoder as error:
                 # Taken away in mid-write, it isn't there for the next try: the first error says what to do.
                 raise first or error from None
+            except EncoderNotOnline as error:
+                raise error from first
             except EncoderError as error:
                 if not error.retry_on_same_card or not tries_left:
                     raise
                 first = error
                 job = self._journal.job(job.job_id)
-        raise AssertionError("the last try returns or raises")
 
     def _is_for_another_card(self, job: Job, error: EncoderError) -> bool:
         """Whether it is only that the job, chosen before the card was seen, doesn't fit it.
@@ -227,17 +253,17 @@ class Station:
         return following is not None and following.job_id != job.job_id
 
     def _failed(self, job: Job, error: EncoderError) -> None:
+        self._refused = job.job_id
         if isinstance(error, OtherCard) and not job.picked:
-            pass  # the card is as good as before, for any job that may still come
+            pass  # the card is as good as before, for any other job that may still come
         elif not isinstance(error, NotEncodable | CredentialDeleted) or self._journal.job(job.job_id).state in (
             JobState.CLAIMED,
             JobState.WRITING,
         ):
             self.spent = Spent.REFUSED
-            self._refused = job.job_id
-        self._outcome(job, error, None)
+        self._outcome(job, error)
 
-    def _outcome(self, job: Job, error: EncoderError | None, entry: OutboxEntry | None) -> None:
+    def _outcome(self, job: Job, error: EncoderError | None) -> None:
         self.last_outcome = {
             "job_id": job.job_id,
             "acs_credential_id": job.acs_credential_id,
@@ -245,7 +271,7 @@ class Station:
             "encoder": self.name,
             "ok": error is None,
             "error": error and {"type": error.type, "message": error.message, "next_step": error.next_step},
-            "at": entry.created_at if entry else None,
+            "at": clock.now_text(),
             "seconds": round(time.monotonic() - self._chosen_at, 3),
         }
         self._events.publish("outcome", **self.last_outcome)
@@ -279,6 +305,7 @@ class Station:
             await asyncio.sleep(1)
             try:
                 self._journal.recover(self.name)
+                self._still_there = self._journal.last_verified_uid(self.name)
             except JournalError:
                 continue
             return

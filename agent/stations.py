@@ -49,9 +49,13 @@ class Stations:
         """Whether nothing is written here unless a person picks it."""
         return all(station.config.mode == "attended" for station in self)
 
+    def in_hand(self) -> list[int]:
+        """The jobs that encoders are at."""
+        return [station.job.job_id for station in self if station.job is not None]
+
     def is_busy_with(self, job: Job) -> bool:
         """Whether the job's card is being looked at or written right now."""
-        return any(station.job and station.job.job_id == job.job_id for station in self)
+        return job.job_id in self.in_hand()
 
     def refuse_while_busy(self, job: Job) -> None:
         """A person's step has to wait for the outcome.

@@ -100,13 +100,23 @@ class Database:
                     ) from error
                 raise
 
-    def rows(self, sql: str, *parameters: object) -> list[sqlite3.Row]:
-        """What a query finds, outside any transaction of its own."""
+    @contextmanager
+    def looking(self) -> Iterator[sqlite3.Connection]:
+        """The connection, to read from.
+
+        Raises:
+            JournalError: the disk or the file is at fault.
+        """
         with self._lock:
             try:
-                return self._connection.execute(sql, parameters).fetchall()
+                yield self._connection
             except sqlite3.Error as error:
                 raise JournalError(f"The journal can't be read ({error}).") from error
+
+    def rows(self, sql: str, *parameters: object) -> list[sqlite3.Row]:
+        """What a query finds, outside any transaction of its own."""
+        with self.looking() as connection:
+            return connection.execute(sql, parameters).fetchall()
 
     def row(self, sql: str, *parameters: object) -> sqlite3.Row | None:
         """The first row that a query finds."""

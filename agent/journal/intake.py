@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from agent import clock
 from agent.journal.model import Intake, Job, JobState
 from agent.journal.rows import move, note, set_held
+from agent.journal.schema import OPEN
 
 CANCELLED_BY_PERSON = "cancelled"
 """The code of a job that a person cancelled: it isn't begun again as long as the credential stays the same."""
@@ -17,8 +18,7 @@ def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_
     """Make the credential's job, or bring it into line. See `Journal.take_in`."""
     now = clock.now_text()
     row = connection.execute(
-        "SELECT * FROM jobs WHERE acs_credential_id = ? AND state IN "
-        "('waiting', 'claimed', 'bound', 'writing', 'held', 'verified')",
+        f"SELECT * FROM jobs WHERE acs_credential_id = ? AND state IN {OPEN}",
         (intake.acs_credential_id,),
     ).fetchone()
     if row is None:
@@ -26,8 +26,8 @@ def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_
             return
         job_id = connection.execute(
             "INSERT INTO jobs (acs_credential_id, state, ready, code, reason, credential, digest, reissue, vendor, "
-            "sort_key, ends_at, asked, held_by, held_from, created_at, updated_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "issued, card_number, sort_key, ends_at, asked, held_by, held_from, created_at, updated_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 intake.acs_credential_id,
                 intake.state,
@@ -38,6 +38,8 @@ def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_
                 intake.digest,
                 intake.reissue,
                 intake.vendor,
+                intake.issued,
+                intake.card_number,
                 intake.sort_key,
                 intake.ends_at,
                 intake.asked,
@@ -50,13 +52,16 @@ def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_
         return
     job = Job.of(row)
     connection.execute(
-        "UPDATE jobs SET credential = ?, digest = ?, reissue = ?, vendor = ?, sort_key = ?, ends_at = ? "
+        "UPDATE jobs SET credential = ?, digest = ?, reissue = ?, vendor = ?, issued = ?, "
+        "card_number = ?, sort_key = ?, ends_at = ? "
         "WHERE job_id = ?",
         (
             intake.credential,
             intake.digest,
             intake.reissue,
             intake.vendor,
+            intake.issued,
+            intake.card_number,
             intake.sort_key,
             intake.ends_at,
             job.job_id,
@@ -75,7 +80,7 @@ def _is_news(connection: sqlite3.Connection, intake: Intake, seen_at: str) -> bo
     ).fetchone()
     if last is None:
         return True
-    if last["updated_at"] >= seen_at:
+    if seen_at <= last["updated_at"] <= clock.now_text():  # else the clock was set back since: that tells nothing
         return False
     rests = last["state"] == "failed" or (last["state"] == "cancelled" and last["code"] == CANCELLED_BY_PERSON)
     return not (rests and last["digest"] == intake.digest)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from agent import clock
 from agent.journal.audit import append
 from agent.journal.database import Database
 from agent.journal.intake import take_in
-from agent.journal.model import IllegalStep, Intake, Job, JobState, OutboxEntry
+from agent.journal.model import IllegalStep, Intake, Job, JobState
 from agent.journal.reports import Reports
-from agent.journal.rows import audit_job, end_attempt, job_of, move, note, open_job_of, put_card, set_held
+from agent.journal.rows import audit_job, end_attempt, job_of, move, note, open_job_of, put_card, set_held, the_attempt
 
 PUT_IT_BACK = "Writing its card was interrupted. Put the same card back: it will be read, and finished where needed."
 
@@ -135,6 +136,8 @@ class Journal(Reports):
         A job that is already writing stays so: what its card holds is unknown until it was read back.
         """
         with self._database.transaction() as connection:
+            if job_of(connection, job.job_id).state is not job.state:
+                raise IllegalStep(f"Job {job.job_id} has gone on meanwhile.")
             if job.state is JobState.WRITING:
                 connection.execute(
                     "UPDATE attempts SET outcome = 'unknown', ended_at = coalesce(ended_at, ?) "
@@ -155,11 +158,15 @@ class Journal(Reports):
     def begin_writing(self, job: Job, attempt: int, *, card_number: str | None, number_is_uid: bool) -> None:
         """The next byte changes the card: from here on what it holds is unknown until it was read back."""
         with self._database.transaction() as connection:
+            the_attempt(connection, attempt)
             now_job = job_of(connection, job.job_id)
             if now_job.state is not JobState.WRITING:
                 move(connection, now_job, JobState.WRITING)
-            connection.execute("UPDATE attempts SET outcome = 'writing' WHERE attempt_id = ?", (attempt,))
             before = connection.execute("SELECT * FROM cards WHERE uid = ?", (now_job.card_uid,)).fetchone()
+            connection.execute(
+                "UPDATE attempts SET outcome = 'writing', card_before = ? WHERE attempt_id = ?",
+                (json.dumps(tuple(before)) if before else None, attempt),
+            )
             overwritten = None
             if before and before["acs_credential_id"] != job.acs_credential_id and before["standing"] == "live":
                 overwritten = before["acs_credential_id"]
@@ -175,7 +182,7 @@ class Journal(Reports):
         number_is_uid: bool,
         verified_by: str,
         replaces_card_number: str | None,
-    ) -> OutboxEntry:
+    ) -> None:
         """The card was read back and matches. In one transaction the job is verified and its report in the outbox."""
         now = clock.now_text()
         body = {
@@ -186,7 +193,10 @@ class Journal(Reports):
             "replaces_card_number": replaces_card_number,
         }
         with self._database.transaction() as connection:
+            the_attempt(connection, attempt)
             current = job_of(connection, job.job_id)
+            if current.state is not JobState.WRITING:
+                raise IllegalStep(f"Job {job.job_id} is {current.state}: nothing was being written.")
             move(
                 connection, current, JobState.VERIFIED, code="verified", reason="Verified on the card; being reported."
             )
@@ -207,9 +217,6 @@ class Journal(Reports):
             audit_job(
                 connection, "verified", current, verified_by=verified_by, replaced=replaces_card_number is not None
             )
-        entry = self.report_of(job.job_id)
-        assert entry is not None
-        return entry
 
     def record_left(self, job: Job, attempt: int, *, error_type: str, error: str) -> None:
         """The attempt ended and the card is as it was, or doesn't read as finished: the job may go on any card.
@@ -220,9 +227,18 @@ class Journal(Reports):
             current = job_of(connection, job.job_id)
             if current.state in (JobState.BOUND, JobState.WRITING) and job.state is not JobState.WRITING:
                 move(connection, current, JobState.CLAIMED, code=error_type, reason=error)
-                connection.execute("DELETE FROM cards WHERE job_id = ? AND standing = 'unknown'", (job.job_id,))
+                if current.state is JobState.WRITING:
+                    self._remember_the_card_as_before(connection, current, attempt)
             end_attempt(connection, attempt, "left", error_type, error)
             audit_job(connection, "not_written", current, error_type=error_type)
+
+    @staticmethod
+    def _remember_the_card_as_before(connection: sqlite3.Connection, job: Job, attempt: int) -> None:
+        connection.execute("DELETE FROM cards WHERE uid = ? AND standing = 'unknown'", (job.card_uid,))
+        row = connection.execute("SELECT card_before FROM attempts WHERE attempt_id = ?", (attempt,)).fetchone()
+        if row["card_before"]:
+            values = json.loads(row["card_before"])
+            connection.execute(f"INSERT INTO cards VALUES ({','.join('?' * len(values))})", values)
 
     def record_card_refused(self, job: Job, *, encoder: str, uid: str, error_type: str, error: str) -> None:
         """The card that came was not bound: the job stays as it was, the refusal is kept."""
@@ -301,29 +317,46 @@ class Journal(Reports):
             audit_job(connection, "card_given_up", job, actor=actor, reason=reason)
             return job_of(connection, job_id)
 
-    def expire(self, now: str) -> list[int]:
-        """Cancel what can't be encoded any more because its validity has ended, 500 at a time. Returns the jobs."""
-        due = "state IN ('waiting', 'claimed', 'held') AND ends_at <= ?"
-        if not self._database.row(f"SELECT 1 FROM jobs WHERE {due} LIMIT 1", now):
+    def expire(self, now: str, *, in_hand: Collection[int] = ()) -> list[int]:
+        """Cancel what can't be encoded any more because its validity has ended, 500 at a time. Returns the jobs.
+
+        `in_hand` are jobs that encoders are at: those are decided at the card.
+        """
+        marks = ",".join("?" * len(in_hand))
+        due = f"state IN ('waiting', 'claimed', 'writing', 'held') AND ends_at <= ? AND job_id NOT IN ({marks})"
+        if not self._database.row(f"SELECT 1 FROM jobs WHERE {due} LIMIT 1", now, *in_hand):
             return []
         reason = "Its validity ended before it was encoded."
         with self._database.transaction() as connection:
-            jobs = [Job.of(row) for row in connection.execute(f"SELECT * FROM jobs WHERE {due} LIMIT 500", (now,))]
+            jobs = [
+                Job.of(row) for row in connection.execute(f"SELECT * FROM jobs WHERE {due} LIMIT 500", (now, *in_hand))
+            ]
             for job in jobs:
                 move(connection, job, JobState.CANCELLED, code="expired", reason=reason)
+                connection.execute("UPDATE cards SET standing = 'void' WHERE job_id = ?", (job.job_id,))
                 audit_job(connection, "cancelled", job, code="expired")
         return [job.job_id for job in jobs]
 
-    def void_cards_of(self, acs_credential_id: str) -> None:
-        """The credential is gone: whatever card holds it opens nothing and may be written again."""
-        if not self.cards_of(acs_credential_id):
-            return
+    def record_deleted(self, acs_credential_id: str, *, in_hand: Collection[int] = ()) -> bool:
+        """The credential is gone: nothing is to be encoded, and whatever card holds it may be written again.
+
+        A job in `in_hand` is at an encoder, and is decided there. Returns whether a job was cancelled.
+        """
+        job = self.open_job(acs_credential_id)
+        stays = job is None or job.job_id in in_hand or job.state in (JobState.BOUND, JobState.VERIFIED)
+        if stays and not self.cards_of(acs_credential_id):
+            return False
         with self._database.transaction() as connection:
+            if job is not None and not stays:
+                reason = "It was deleted at the service."
+                move(connection, job, JobState.CANCELLED, code="credential_deleted", reason=reason)
+                audit_job(connection, "cancelled", job, code="credential_deleted")
             connection.execute(
                 "UPDATE cards SET standing = 'void', updated_at = ? WHERE acs_credential_id = ?",
                 (clock.now_text(), acs_credential_id),
             )
             append(connection, "cards_voided", acs_credential_id=acs_credential_id)
+            return not stays
 
     def forget_picks(self, *, back_to_waiting: bool) -> None:
         """After a start nobody waits any more for what was picked before: see `unpick`."""

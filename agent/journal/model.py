@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from agent.journal.schema import QUEUE
+
 
 class JournalError(Exception):
     """The journal can't be opened, read or written. The message says what to do."""
@@ -42,14 +44,7 @@ class JobState(StrEnum):
     """A card was written, and the credential is gone: the card is to be taken back."""
 
 
-OPEN_STATES = (
-    JobState.WAITING,
-    JobState.CLAIMED,
-    JobState.BOUND,
-    JobState.WRITING,
-    JobState.HELD,
-    JobState.VERIFIED,
-)
+OPEN_STATES = tuple(map(JobState, QUEUE))
 """The states in which a credential has a job; there is never more than one such job for it."""
 
 
@@ -86,6 +81,8 @@ class Intake:
     digest: bytes
     reissue: bool
     vendor: str | None
+    issued: bool
+    card_number: str | None = field(repr=False)
     sort_key: str
     ends_at: str | None
     joins: tuple[str, ...] = ()

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from agent.journal import audit
 from agent.journal.database import Database
-from agent.journal.model import Card, CardStanding, Job, JobState, JournalError, OutboxEntry, OutboxState
-from drivers.encoder import FoundCard
+from agent.journal.model import Card, CardStanding, Job, JobState, OutboxEntry, OutboxState
+from agent.journal.rows import job_of
+from agent.journal.schema import ENDED, OPEN, QUEUE
 
-_OPEN = "('waiting', 'claimed', 'bound', 'writing', 'held', 'verified')"
 # A joiner comes after what it joins: as long as that has an open, unverified job here, it is passed over.
-_JOINS_ARE_DONE = """NOT EXISTS (
+JOINS_ARE_DONE = """NOT EXISTS (
     SELECT 1 FROM joins JOIN jobs AS joined ON joined.acs_credential_id = joins.joined_id
     WHERE joins.job_id = jobs.job_id AND joined.state IN ('waiting', 'claimed', 'bound', 'writing', 'held'))"""
 
-# The credential is on a card already: one that this desk wrote, or, where it was issued elsewhere, one that the
-# service knows by its number or UID. Unless a person said that another card replaces it, it goes on that card alone.
-_HAS_A_CARD = """(replace_card = 0 AND (EXISTS (
-    SELECT 1 FROM cards WHERE cards.acs_credential_id = jobs.acs_credential_id AND standing <> 'void')
-    OR credential ->> 'is_issued' = 1))"""
-_IS_ON_THIS_CARD = """(EXISTS (
-    SELECT 1 FROM cards WHERE cards.acs_credential_id = jobs.acs_credential_id AND standing <> 'void' AND uid = ?)
-    OR (credential ->> 'is_issued' = 1 AND credential ->> 'card_number' COLLATE NOCASE IN (?, ?)))"""
+
+_MOST_VALUES = 500  # in one query; SQLite takes some 30,000
 
 
 class Reading:
@@ -40,15 +34,13 @@ class Reading:
         Raises:
             JournalError: there is none.
         """
-        row = self._database.row("SELECT * FROM jobs WHERE job_id = ?", job_id)
-        if row is None:
-            raise JournalError(f"There is no job {job_id}. `card-encoder queue` lists them.")
-        return Job.of(row)
+        with self._database.looking() as connection:
+            return job_of(connection, job_id)
 
     def open_job(self, acs_credential_id: str) -> Job | None:
         """The credential's open job, of which there is one at most."""
         row = self._database.row(
-            f"SELECT * FROM jobs WHERE acs_credential_id = ? AND state IN {_OPEN}", acs_credential_id
+            f"SELECT * FROM jobs WHERE acs_credential_id = ? AND state IN {OPEN}", acs_credential_id
         )
         return Job.of(row) if row else None
 
@@ -59,78 +51,41 @@ class Reading:
         )
         return Job.of(row) if row else None
 
-    def known_digests(self, acs_credential_ids: Collection[str]) -> dict[str, bytes]:
+    def known_digests(self, acs_credential_ids: Sequence[str]) -> dict[str, bytes]:
         """For each of these credentials that has an open job, or one that a person ended, its digest as last seen."""
-        marks = ",".join("?" * len(acs_credential_ids))
-        rows = self._database.rows(
-            f"""SELECT acs_credential_id, digest FROM jobs WHERE acs_credential_id IN ({marks})
-            AND (state IN {_OPEN} OR state = 'failed' OR (state = 'cancelled' AND code = 'cancelled'))
-            ORDER BY job_id""",
-            *acs_credential_ids,
-        )
-        return {row["acs_credential_id"]: row["digest"] for row in rows}
-
-    def next_job(
-        self,
-        encoder: str,
-        vendors: Sequence[str | None],
-        *,
-        picked_only: bool,
-        encoders: int,
-        card: FoundCard | None = None,
-    ) -> Job | None:
-        """What this encoder is to write next; on this very card, where it was looked at already.
-
-        First whatever it began and could not verify: that card has to come back before any other is written. Then by
-        priority and age. `vendors` are those whose content the encoder can write, None standing for card numbers;
-        `picked_only` leaves out what nobody asked for by hand; `encoders` is how many this desk has: with a single one
-        an interrupted job is its own, whatever the encoder was called then. With `card`, what has to go on that card
-        comes first, and what has to go on another one is left out, unless a person asked for it.
-        """
-        interrupted = self._database.row(
-            "SELECT * FROM jobs WHERE state = 'writing' AND (encoder = ? OR ? = 1) ORDER BY job_id LIMIT 1",
-            encoder,
-            encoders,
-        )
-        if interrupted:
-            return Job.of(interrupted)
-        plain = "vendor IS NULL" if None in vendors else "0"
-        named = [vendor for vendor in vendors if vendor is not None]
-        fitting = f"""SELECT * FROM jobs INDEXED BY jobs_in_order
-            WHERE state = 'claimed' AND (wanted_encoder IS NULL OR wanted_encoder = ?) AND picked >= ?
-            AND ({plain} OR vendor IN ({",".join("?" * len(named))})) AND {_JOINS_ARE_DONE}"""
-        choices: list[tuple[str, tuple[object, ...]]] = [("1", ())]
-        if card is not None:
-            own = (card.uid, card.uid, card.card_number)
-            choices = [("picked = 1", ()), (_IS_ON_THIS_CARD, own), (f"NOT {_HAS_A_CARD}", ())]
-        for condition, values in choices:
-            row = self._database.row(
-                f"{fitting} AND {condition} ORDER BY priority DESC, sort_key, job_id LIMIT 1",
-                *(encoder, int(picked_only), *named, *values),
+        found: dict[str, bytes] = {}
+        for start in range(0, len(acs_credential_ids), _MOST_VALUES):
+            some = acs_credential_ids[start : start + _MOST_VALUES]
+            rows = self._database.rows(
+                f"""SELECT acs_credential_id, digest FROM jobs WHERE acs_credential_id IN ({",".join("?" * len(some))})
+                AND (state IN {OPEN} OR state = 'failed' OR (state = 'cancelled' AND code = 'cancelled'))
+                ORDER BY job_id""",
+                *some,
             )
-            if row:
-                return Job.of(row)
-        return None
+            found |= {row["acs_credential_id"]: row["digest"] for row in rows}
+        return found
 
     def joins_pending(self, job: Job) -> bool:
         """Whether the job still waits for a credential that it joins."""
-        row = self._database.row(f"SELECT {_JOINS_ARE_DONE} AS done FROM jobs WHERE job_id = ?", job.job_id)
+        row = self._database.row(f"SELECT {JOINS_ARE_DONE} AS done FROM jobs WHERE job_id = ?", job.job_id)
         return row is not None and not row["done"]
 
     def queue(self, limit: int = 200) -> list[Job]:
         """The open jobs, what comes next first."""
-        rows = self._database.rows(
-            f"""SELECT * FROM jobs WHERE state IN {_OPEN} ORDER BY
-            CASE state WHEN 'writing' THEN 0 WHEN 'bound' THEN 1 WHEN 'claimed' THEN 2 WHEN 'held' THEN 3
-            WHEN 'waiting' THEN 4 ELSE 5 END, priority DESC, sort_key, job_id LIMIT ?""",
-            limit,
-        )
-        return [Job.of(row) for row in rows]
+        found: list[Job] = []
+        for state in QUEUE:
+            rows = self._database.rows(
+                "SELECT * FROM jobs WHERE state = ? ORDER BY priority DESC, sort_key, job_id LIMIT ?",
+                state,
+                limit - len(found),
+            )
+            found += map(Job.of, rows)
+        return found
 
     def recent(self, limit: int = 50) -> list[Job]:
         """The jobs that came to an end last."""
         rows = self._database.rows(
-            f"SELECT * FROM jobs WHERE state NOT IN {_OPEN} ORDER BY updated_at DESC, job_id DESC LIMIT ?", limit
+            f"SELECT * FROM jobs WHERE state IN {ENDED} ORDER BY updated_at DESC, job_id DESC LIMIT ?", limit
         )
         return [Job.of(row) for row in rows]
 
@@ -149,7 +104,7 @@ class Reading:
     def number_is_uid(self, acs_credential_id: str, card_number: str | None) -> bool:
         """Whether this number of the credential is the UID of a card that was written for it."""
         row = self._database.row(
-            "SELECT 1 FROM cards WHERE acs_credential_id = ? AND number_is_uid = 1 AND card_number = ?",
+            "SELECT 1 FROM cards WHERE acs_credential_id = ? AND number_is_uid = 1 AND card_number = ? COLLATE NOCASE",
             acs_credential_id,
             card_number,
         )
@@ -175,11 +130,16 @@ class Reading:
         )
         return row["card_uid"] if row else None
 
-    def due_report(self, now: str) -> OutboxEntry | None:
-        """The report that has been due for longest."""
+    def due_report(self, now: str, horizon: str = "9999") -> OutboxEntry | None:
+        """The report that has been due for longest.
+
+        None is ever put off beyond the `horizon`: one that is was put off by a clock that was wrong, and is due.
+        """
         row = self._database.row(
-            "SELECT * FROM outbox WHERE state = 'pending' AND next_try_at <= ? ORDER BY next_try_at, outbox_id LIMIT 1",
+            "SELECT * FROM outbox WHERE state = 'pending' AND (next_try_at <= ? OR next_try_at > ?) "
+            "ORDER BY next_try_at, outbox_id LIMIT 1",
             now,
+            horizon,
         )
         return _entry(row) if row else None
 

@@ -8,6 +8,7 @@ from typing import Any
 from agent import clock
 from agent.journal.audit import append
 from agent.journal.model import IllegalStep, Job, JobState, JournalError, OutboxEntry, OutboxState
+from agent.journal.schema import OPEN
 
 
 def job_of(connection: sqlite3.Connection, job_id: int) -> Job:
@@ -29,8 +30,7 @@ def open_job_of(connection: sqlite3.Connection, acs_credential_id: str) -> Job:
         JournalError: it has none.
     """
     row = connection.execute(
-        "SELECT * FROM jobs WHERE acs_credential_id = ? AND state IN "
-        "('waiting', 'claimed', 'bound', 'writing', 'held', 'verified')",
+        f"SELECT * FROM jobs WHERE acs_credential_id = ? AND state IN {OPEN}",
         (acs_credential_id,),
     ).fetchone()
     if row is None:
@@ -66,6 +66,19 @@ def note(connection: sqlite3.Connection, job: Job, code: str, reason: str) -> No
 def set_held(connection: sqlite3.Connection, job: Job, by: str) -> None:
     """Who holds the job, and from which state it came. `job` is as it stood before."""
     connection.execute("UPDATE jobs SET held_by = ?, held_from = ? WHERE job_id = ?", (by, job.state, job.job_id))
+
+
+def the_attempt(connection: sqlite3.Connection, attempt: int) -> sqlite3.Row:
+    """The attempt with this number, as long as no other has begun for its job since.
+
+    Raises:
+        IllegalStep: another one has.
+    """
+    row: sqlite3.Row = connection.execute("SELECT * FROM attempts WHERE attempt_id = ?", (attempt,)).fetchone()
+    newest = connection.execute("SELECT max(attempt_id) FROM attempts WHERE job_id = ?", (row["job_id"],)).fetchone()
+    if newest[0] != attempt:
+        raise IllegalStep(f"Another card was begun for job {row['job_id']} meanwhile.")
+    return row
 
 
 def put_card(

@@ -21,6 +21,12 @@ TRANSITIONS: dict[str, tuple[str, ...]] = {
     "orphaned": (),
 }
 
+QUEUE = ("writing", "bound", "claimed", "held", "waiting", "verified")
+"""The open states, what comes next first. A credential has one job at most that is in one of them."""
+OPEN = str(QUEUE)
+ENDED = str(tuple(state for state in TRANSITIONS if state not in QUEUE))
+"""The open states and the others, as SQL."""
+
 _STATES = ", ".join(f"'{state}'" for state in TRANSITIONS)
 _STEPS = ", ".join(f"('{a}', '{b}')" for a, after in TRANSITIONS.items() for b in after)
 
@@ -36,6 +42,8 @@ CREATE TABLE jobs (
     digest            BLOB NOT NULL,
     reissue           INTEGER NOT NULL,
     vendor            TEXT,                  -- who alone can make its card data
+    issued            INTEGER NOT NULL,      -- the service has it on a card
+    card_number       TEXT,
     sort_key          TEXT NOT NULL,
     ends_at           TEXT,
     priority          INTEGER NOT NULL DEFAULT 0,
@@ -55,15 +63,18 @@ CREATE TABLE jobs (
     updated_at        TEXT NOT NULL
 );
 CREATE UNIQUE INDEX one_open_job ON jobs (acs_credential_id)
-    WHERE state IN ('waiting', 'claimed', 'bound', 'writing', 'held', 'verified');
+    WHERE state IN {OPEN};
 CREATE INDEX jobs_in_order ON jobs (state, priority DESC, sort_key, job_id);
-CREATE INDEX jobs_by_end ON jobs (ends_at) WHERE state IN ('waiting', 'claimed', 'held') AND ends_at IS NOT NULL;
+CREATE INDEX jobs_picked ON jobs (priority DESC, sort_key, job_id) WHERE state = 'claimed' AND picked = 1;
+CREATE INDEX jobs_by_number ON jobs (card_number COLLATE NOCASE) WHERE state = 'claimed' AND issued = 1;
+CREATE INDEX jobs_by_end ON jobs (ends_at) WHERE state IN ('waiting', 'claimed', 'writing', 'held');
+CREATE INDEX jobs_by_time ON jobs (updated_at DESC, job_id DESC) WHERE state IN {ENDED};
 CREATE INDEX jobs_by_credential ON jobs (acs_credential_id);
 
 CREATE TABLE steps (before TEXT NOT NULL, after TEXT NOT NULL, PRIMARY KEY (before, after)) WITHOUT ROWID;
 INSERT INTO steps VALUES {_STEPS};
 CREATE TRIGGER only_legal_steps BEFORE UPDATE OF state ON jobs
-    WHEN OLD.state <> NEW.state AND NOT EXISTS (SELECT 1 FROM steps WHERE before = OLD.state AND after = NEW.state)
+    WHEN NOT EXISTS (SELECT 1 FROM steps WHERE before = OLD.state AND after = NEW.state)
     BEGIN SELECT RAISE(ABORT, 'illegal step'); END;
 CREATE TRIGGER only_legal_starts BEFORE INSERT ON jobs WHEN NEW.state NOT IN ('waiting', 'held')
     BEGIN SELECT RAISE(ABORT, 'illegal step'); END;
@@ -85,6 +96,7 @@ CREATE TABLE attempts (
     outcome           TEXT NOT NULL CHECK (outcome IN ('bound', 'writing', 'verified', 'left', 'unknown')),
     error_type        TEXT,
     error             TEXT,
+    card_before       TEXT,                  -- what was known of the card when writing began, as JSON
     started_at        TEXT NOT NULL,
     ended_at          TEXT
 );
@@ -116,6 +128,8 @@ CREATE TABLE outbox (
     updated_at        TEXT NOT NULL
 );
 CREATE INDEX outbox_due ON outbox (next_try_at) WHERE state = 'pending';
+CREATE INDEX outbox_by_job ON outbox (job_id);
+CREATE INDEX outbox_unfinished ON outbox (outbox_id) WHERE state IN ('pending', 'conflict', 'refused');
 CREATE TRIGGER outbox_stays BEFORE DELETE ON outbox BEGIN SELECT RAISE(ABORT, 'the outbox is kept'); END;
 CREATE TRIGGER outbox_body_stays BEFORE UPDATE OF body, idempotency_key ON outbox
     BEGIN SELECT RAISE(ABORT, 'a report never changes'); END;

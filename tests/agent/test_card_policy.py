@@ -34,10 +34,22 @@ TABLE: list[tuple[str, FoundCard, Knowledge, dict[Overwrite, str | None]]] = [
         {"never": "foreign_content", "expired": "foreign_content", "always": None},
     ),
     (
-        "foreign, though written here",
+        "foreign by now, though written here once",
         FOREIGN,
         Knowledge(row(standing=CardStanding.VOID), ()),
-        {"never": "not_blank", "expired": None, "always": None},
+        {"never": "foreign_content", "expired": "foreign_content", "always": None},
+    ),
+    (
+        "its own card once, rewritten elsewhere for another guest",
+        FoundCard(UID, "NTAG213", CardState.NUMBER, "9009"),
+        Knowledge(row(ID), (OTHER_ID,)),
+        {"never": "holds_live_credential", "expired": "holds_live_credential", "always": None},
+    ),
+    (
+        "its own card once, foreign by now",
+        FOREIGN,
+        Knowledge(row(ID), ()),
+        {"never": "foreign_content", "expired": "foreign_content", "always": None},
     ),
     (
         "somebody's live card",

@@ -37,7 +37,9 @@ def test_lines_on_stderr_without_secrets():
     assert "level=info event=issued" in lines[0]
     assert "job_id=7" in lines[0]
     assert 'event="from uvicorn"' in lines[2]
-    assert "ValueError: no good" in lines[3]
+    assert "exception=ValueError" in lines[3]
+    assert "fail" in lines[3]
+    assert "no good" not in lines[3]
     assert "shown" not in run.stderr
     for secret in SECRETS:
         assert secret not in run.stderr

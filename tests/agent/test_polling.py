@@ -1,9 +1,11 @@
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent import clock
 from agent.claims import LocalClaims
 from agent.config import ServiceConfig
 from agent.eligibility import Action, Decision
@@ -158,7 +160,7 @@ async def test_a_joiner_waits_for_the_end_of_the_pass(listing: Listing, polling:
     listing.page_trouble = set()
     await polling.poll_once()
     assert state(journal, "a") == (JobState.CLAIMED, "waiting_to_be_issued")
-    job = journal.next_job("Desk", [None], picked_only=False, encoders=1)
+    job = journal.next_job("Desk", [None], picked_only=False)
     assert job is not None
     assert job.acs_credential_id == "b"
 
@@ -172,6 +174,46 @@ async def test_unchanged_pages_cost_no_write(
     monkeypatch.setattr(journal, "take_in", lambda intakes, **_: written.extend(intakes))
     await polling.poll_once()
     assert written == []
+
+
+async def test_a_page_is_looked_at_again_when_a_job_has_ended(
+    listing: Listing, polling: Polling, journal: Journal
+) -> None:
+    """A person's wish came to nothing: what the service waits for by now must not stay hidden behind an old page."""
+    listing.items = [issued(acs_credential_id="a")]
+    await polling.poll_once()
+    polling.refresh("a", listing.items[0], asked=True, by_hand=True)
+    journal.claim(joiners=True)
+    listing.items = [issued(acs_credential_id="a", warnings=[warning("needs_to_be_reissued")])]
+    await polling.poll_once()
+    job = journal.open_job("a")
+    assert job is not None
+    journal.unpick(job.job_id, back_to_waiting=False)
+    polling._events.publish("job", job_id=job.job_id)
+    await polling.poll_once()
+    assert state(journal, "a") == (JobState.CLAIMED, "needs_to_be_reissued")
+
+
+async def test_a_clock_that_was_wrong_for_a_moment_costs_no_job(
+    listing: Listing, polling: Polling, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing.items = [waiting(acs_credential_id="a")]
+    await polling.poll_once()
+    real = clock.now
+    with monkeypatch.context() as ahead:
+        ahead.setattr(clock, "now", lambda: real() + timedelta(days=30))
+        await polling.poll_once()
+    assert state(journal, "a") == (JobState.CANCELLED, "expired")
+    await polling.poll_once()
+    assert state(journal, "a") == (JobState.CLAIMED, "waiting_to_be_issued")
+
+
+async def test_a_credential_that_joins_itself_waits_for_nobody(
+    listing: Listing, polling: Polling, journal: Journal
+) -> None:
+    listing.items = [waiting(acs_credential_id="a", visionline_metadata={"joiner_acs_credential_ids": ["a"]})]
+    await polling.poll_once()
+    assert journal.next_job("Desk", [None], picked_only=False) is not None
 
 
 async def test_attended_desks_take_up_nothing_by_themselves(listing: Listing, peer: Scripted, journal: Journal) -> None:

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,30 @@ async def test_a_404_of_the_path_is_not_the_credentials(peer: Scripted, journal:
     peer.answer = lambda request: (200, OK) if request.path.endswith("/get") else (404, error("route_not_found"))
     await reporting.send(entry(journal))
     assert entry(journal).state is OutboxState.REFUSED
+
+
+async def test_whether_it_is_gone_has_to_be_known(peer: Scripted, journal: Journal, reporting: Reporting) -> None:
+    peer.answer = lambda request: (503, b"") if request.path.endswith("/get") else (404, error("route_not_found"))
+    await reporting.send(entry(journal))
+    assert entry(journal).state is OutboxState.PENDING
+
+
+async def test_a_clock_that_was_ahead_puts_nothing_off(
+    peer: Scripted, journal: Journal, reporting: Reporting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = clock.now
+    with monkeypatch.context() as ahead:
+        ahead.setattr(clock, "now", lambda: real() + timedelta(days=400))
+        verified(journal, claimed(journal, "c2"), "04a2", number="n2")
+    peer.answer = lambda request: (
+        200,
+        {"acs_credential": issued(acs_credential_id=request.body["acs_credential_id"]), "ok": True},
+    )
+    task = asyncio.create_task(reporting.run())
+    async with asyncio.timeout(10):
+        while journal.count_reports():
+            await asyncio.sleep(0)
+    task.cancel()
 
 
 async def test_retry_after_is_honoured(peer: Scripted, journal: Journal, reporting: Reporting) -> None:

@@ -151,9 +151,16 @@ def test_retry_after_in_both_forms(value: str | None, seconds: float | None) -> 
 async def test_a_number_is_matched_whole(peer: Scripted, service: Service) -> None:
     peer.answer = lambda _: page([issued(card_number="1234"), issued(card_number="12345"), "garbage"])
     assert [c.card_number for c in await service.with_card_number("1234")] == ["1234"]
-    peer.answer = lambda _: page([], "more")
-    with pytest.raises(Unreachable, match="search"):
-        await service.with_card_number("1234")
+    pages = {None: page([issued(card_number="12340")], "more"), "more": page([issued(card_number="1234")])}
+    peer.answer = lambda request: pages[request.body.get("page_cursor")]
+    assert [c.card_number for c in await service.with_card_number("1234")] == ["1234"]
+
+
+async def test_half_a_character_spoils_no_page(peer: Scripted, service: Service) -> None:
+    body = b'{"acs_credentials": [{"acs_credential_id": "a", "display_name": "Zimmer \\ud83d"}], "n": 1e999}'
+    peer.answer = lambda _: (200, body)
+    ((item,),) = await listed(service)
+    assert item == {"acs_credential_id": "a", "display_name": "Zimmer \ufffd"}
 
 
 async def test_report(peer: Scripted, service: Service) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 
 from agent import clock
 from agent.journal import Job, JobState
+from agent.sandbox.app import create_app
 from agent.station import Spent
-from tests.rig.agent import Running, running_agent
-from tests.rig.sandbox import Sandbox, running_sandbox
+from drivers.virtual.driver import VirtualEncoder
+from tests.rig.agent import VIRTUAL, Running, running_agent
+from tests.rig.gate import Gate
+from tests.rig.sandbox import Sandbox, running_sandbox, serving
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +160,84 @@ async def test_a_blank_card_waits_for_a_job_that_fits(desk: Running, service: ht
     second = create(service, "2")
     await poll(desk)
     await issued(desk, second)
+
+
+async def test_a_card_whose_report_is_on_its_way_is_someones(
+    tmp_path: Path, service: httpx.Client, sandbox: Sandbox
+) -> None:
+    """The service still says that it isn't issued: the desk knows better."""
+    gate = Gate()
+    with serving(gate.wrap(create_app(sandbox.store, sandbox.key))) as url:
+        async with running_agent(tmp_path, url, sandbox.key) as desk:
+            first = create(service, "1")
+            await poll(desk)
+            card = await swap(desk)
+            await desk.until(lambda: job(desk, first).state is JobState.VERIFIED, "the card to be written")
+            second = create(service, "2")
+            await poll(desk)
+            await swap(desk, card)
+            station = desk.agent.stations[0]
+            await desk.until(lambda: station.spent is Spent.REFUSED, "the refusal")
+            assert station.last_outcome is not None
+            assert station.last_outcome["error"]["type"] == "incompatible_card_format"
+            assert job(desk, second).state is JobState.CLAIMED
+            gate.is_open.set()
+            await issued(desk, first)
+
+
+async def test_two_encoders_and_one_credential(tmp_path: Path, sandbox: Sandbox, service: httpx.Client) -> None:
+    """A blank card lies on each: only one of them may be written."""
+    encoders = [VIRTUAL, VIRTUAL | {"name": "Second"}]
+    async with running_agent(tmp_path, sandbox.url, sandbox.key, encoders=encoders) as desk:
+        stations = desk.agent.stations
+        for number in range(10):
+            for station in stations:
+                cast(VirtualEncoder, station.encoder).put()
+            await desk.until(lambda: all(s.card_here and s.spent is None for s in stations), "the cards")
+            first = create(service, f"100{number}")
+            await poll(desk)
+            await issued(desk, first)
+            await desk.until(lambda: not any(s.job for s in stations), "both to be done")
+            assert sorted(str(s.spent) for s in stations) == ["None", "written"]
+            attempts = desk.agent.journal._database.rows(
+                "SELECT outcome FROM attempts WHERE job_id = ?", job(desk, first).job_id
+            )
+            assert [row["outcome"] for row in attempts] == ["verified"]
+            for station in stations:
+                cast(VirtualEncoder, station.encoder).take()
+            await desk.until(lambda: not any(s.card_here for s in stations), "the cards to be gone")
+
+
+async def test_a_replaced_card_that_turns_up_again_starts_no_loop(desk: Running, service: httpx.Client) -> None:
+    first = create(service, "1")
+    await poll(desk)
+    old = await swap(desk)
+    await issued(desk, first)
+    attempt = desk.agent.operations.reencode(first, reason="lost", encoder=None, who="me", replace_card=True)
+    await desk.until(lambda: attempt.job_id, "the job")
+    await swap(desk)
+    await attempt.over.wait()
+    assert attempt.error is None
+    change_access(service, first)
+    await poll(desk)
+    second = create(service, "2")
+    await poll(desk)
+    await swap(desk, old)
+    await issued(desk, second)
+    tries = desk.agent.journal._database.rows("SELECT 1 FROM attempts WHERE job_id = ?", job(desk, first).job_id)
+    assert len(tries) <= 2
+
+
+async def test_a_number_that_fits_no_card_holds_up_nobody(
+    tmp_path: Path, sandbox: Sandbox, service: httpx.Client
+) -> None:
+    encoder = VIRTUAL | {"overwrite": "always", "options": {"feed": "manual", "layout": "wiegand"}}
+    async with running_agent(tmp_path, sandbox.url, sandbox.key, encoders=[encoder]) as desk:
+        wrong, right = create(service, "no number at all"), create(service, "12-345")
+        await poll(desk)
+        await swap(desk)
+        await issued(desk, right)
+        assert (job(desk, wrong).state, job(desk, wrong).code) == (JobState.HELD, "number_does_not_fit")
 
 
 async def test_what_was_deleted_at_the_last_moment_is_not_written(desk: Running, service: httpx.Client) -> None:

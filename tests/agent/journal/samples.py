@@ -22,6 +22,8 @@ def intake(acs_credential_id: str = "c1", **changes: object) -> Intake:
         "digest": b"1",
         "reissue": False,
         "vendor": None,
+        "issued": False,
+        "card_number": "n1",
         "sort_key": "2026-11-20",
         "ends_at": None,
     }
@@ -29,7 +31,7 @@ def intake(acs_credential_id: str = "c1", **changes: object) -> Intake:
 
 
 def next_job(journal: Journal, encoder: str = "Desk", vendors: tuple[str | None, ...] = (None,)) -> Job | None:
-    return journal.next_job(encoder, vendors, picked_only=False, encoders=1)
+    return journal.next_job(encoder, vendors, picked_only=False)
 
 
 def claimed(journal: Journal, acs_credential_id: str = "c1", **changes: object) -> Job:

@@ -85,9 +85,11 @@ def test_the_way_of_one_job(journal: Journal) -> None:
     card = journal.card("04a1")
     assert card is not None
     assert card.standing is CardStanding.UNKNOWN
-    entry = journal.record_verified(
+    journal.record_verified(
         job, attempt, card_number="n1", number_is_uid=False, verified_by="read_back", replaces_card_number=None
     )
+    entry = journal.report_of(job.job_id)
+    assert entry is not None
     assert journal.job(job.job_id).state is JobState.VERIFIED
     assert entry.body["acs_credential_id"] == "c1"
     assert set(entry.body) == {
@@ -126,6 +128,61 @@ def test_left_invalid_frees_the_job(journal: Journal) -> None:
     journal.record_left(job, attempt, error_type="incompatible_card_format", error="locked")
     assert journal.job(job.job_id).state is JobState.CLAIMED
     assert journal.card("04a1") is None
+
+
+def test_two_encoders_cannot_take_the_same_job(journal: Journal) -> None:
+    job = claimed(journal)
+    attempt = bind(journal, job, "04a1")
+    with pytest.raises(IllegalStep, match="gone on"):
+        journal.bind_card(job, encoder="Other", uid="04a2", medium="m", content_digest="d")
+    journal.begin_writing(job, attempt, card_number="n1", number_is_uid=False)
+    assert journal.job(job.job_id).card_uid == "04a1"
+    assert next_job(journal, "Other") is not None  # as long as nobody says that it is in somebody's hand
+    in_hand = {"in_hand": {job.job_id}, "picked_only": False}
+    assert journal.next_job("Other", [None], **in_hand) is None  # type: ignore[arg-type]
+    assert journal.next_job("Other", [None], picked_only=False, others=["Desk"]) is None
+
+
+def test_only_the_newest_attempt_counts(journal: Journal) -> None:
+    job = claimed(journal)
+    first = writing(journal, job)
+    second = bind(journal, journal.job(job.job_id))
+    with pytest.raises(IllegalStep, match="meanwhile"):
+        journal.begin_writing(job, first, card_number="n1", number_is_uid=False)
+    with pytest.raises(IllegalStep, match="meanwhile"):
+        journal.record_verified(
+            job, first, card_number="n1", number_is_uid=False, verified_by="read_back", replaces_card_number=None
+        )
+    journal.begin_writing(job, second, card_number="n1", number_is_uid=False)
+
+
+def test_a_card_that_was_left_is_known_as_before(journal: Journal) -> None:
+    verified(journal, claimed(journal), "04a1")
+    before = journal.card("04a1")
+    job = claimed(journal, "c2")
+    attempt = writing(journal, job, "04a1")
+    journal.record_left(job, attempt, error_type="no_credential_on_encoder", error="e")
+    assert journal.card("04a1") == before
+
+
+def test_an_interrupted_job_of_an_encoder_that_is_no_more(journal: Journal) -> None:
+    job = claimed(journal)
+    writing(journal, job)
+    renamed = journal.next_job("Renamed", [None], picked_only=False, others=["Second"])
+    assert renamed is not None
+    assert renamed.job_id == job.job_id
+
+
+def test_an_interrupted_job_ends_with_its_credential(journal: Journal) -> None:
+    deleted, expired = claimed(journal, "c1"), claimed(journal, "c2", ends_at="2026-11-23T00:00:00.000000Z")
+    writing(journal, deleted, "04a1")
+    writing(journal, expired, "04a2")
+    assert not journal.record_deleted("c1", in_hand=[deleted.job_id])
+    assert journal.record_deleted("c1")
+    assert journal.expire("2026-11-24", in_hand=[expired.job_id]) == []
+    assert journal.expire("2026-11-24") == [expired.job_id]
+    cards = [journal.card("04a1"), journal.card("04a2")]
+    assert [card and card.standing for card in cards] == [CardStanding.VOID, CardStanding.VOID]
 
 
 def test_recovery(tmp_path: Path) -> None:

@@ -22,11 +22,11 @@ def test_the_database_keeps_the_order(before: JobState, after: JobState) -> None
     connection.executescript(MIGRATIONS[0])
     connection.executescript("DROP TRIGGER only_legal_starts")
     connection.execute(
-        "INSERT INTO jobs (acs_credential_id, state, ready, code, reason, credential, digest, reissue, sort_key,"
-        " created_at, updated_at) VALUES ('c', ?, 1, '', '', '{}', '', 0, '', '', '')",
+        "INSERT INTO jobs (acs_credential_id, state, ready, code, reason, credential, digest, reissue, issued,"
+        " sort_key, created_at, updated_at) VALUES ('c', ?, 1, '', '', '{}', '', 0, 0, '', '', '')",
         (before,),
     )
-    if before is after or after in TRANSITIONS[before]:
+    if after in TRANSITIONS[before]:
         connection.execute("UPDATE jobs SET state = ?", (after,))
     else:
         with pytest.raises(sqlite3.IntegrityError, match="illegal step"):
@@ -47,8 +47,8 @@ def test_jobs_begin_at_the_beginning() -> None:
     connection.executescript(MIGRATIONS[0])
     with pytest.raises(sqlite3.IntegrityError, match="illegal step"):
         connection.execute(
-            "INSERT INTO jobs (acs_credential_id, state, ready, code, reason, credential, digest, reissue, sort_key,"
-            " created_at, updated_at) VALUES ('c', 'verified', 1, '', '', '{}', '', 0, '', '', '')"
+            "INSERT INTO jobs (acs_credential_id, state, ready, code, reason, credential, digest, reissue, issued,"
+            " sort_key, created_at, updated_at) VALUES ('c', 'verified', 1, '', '', '{}', '', 0, 0, '', '', '')"
         )
 
 
@@ -101,7 +101,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(uid=uids, write=st.booleans(), end=st.sampled_from(["verified", "left", "unknown", "killed"]))
     def encode(self, uid: str, write: bool, end: str) -> None:
-        job = self.journal.next_job("Desk", [None], picked_only=False, encoders=1)
+        job = self.journal.next_job("Desk", [None], picked_only=False)
         if job is None or (job.state is JobState.WRITING and job.card_uid != uid):
             return
         attempt = self.journal.bind_card(job, encoder="Desk", uid=uid, medium="m", content_digest="d")
