@@ -7,7 +7,7 @@ from time import monotonic
 
 from drivers.pcsc import winscard
 from drivers.pcsc.lane import Lane
-from drivers.pcsc.readers import Wanted, find
+from drivers.pcsc.readers import Wanted, find, the_one
 from drivers.pcsc.watcher import Watcher
 from drivers.pcsc.winscard import PNP, PcscError
 
@@ -46,10 +46,10 @@ def wait_for_reader(
 
 def _there(watcher: Watcher, wanted: Wanted, timeout_ms: int) -> bool:
     """Whether the reader is there and free, or somebody interrupted; otherwise waits for news first."""
-    names = find(watcher.open(), wanted)
-    if len(names) != 1:
+    name = the_one(find(watcher.open(), wanted))
+    if name is None:
         return watcher.wait({PNP: 0}, timeout_ms) is None
-    state = watcher.state(names[0])
+    state = watcher.state(name)
     if not state.flags & winscard.EXCLUSIVE:
         return True
-    return watcher.wait({names[0]: state.counter << 16 | state.flags}, timeout_ms) is None
+    return watcher.wait({name: state.counter << 16 | state.flags}, timeout_ms) is None

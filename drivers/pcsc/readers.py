@@ -59,6 +59,11 @@ def find(context: Context, wanted: Wanted) -> list[str]:
     return [name for name in names if wanted.fits(describe(context, name))]
 
 
+def the_one(names: list[str]) -> str | None:
+    """The reader that these names mean: the only one, or the first slot of one with several. Else None."""
+    return min(names) if len(names) == 1 or _are_one_readers_slots(names) else None
+
+
 def choose(context: Context, wanted: Wanted) -> str:
     """The one reader that fits; of a reader with several slots the first one.
 
@@ -67,8 +72,9 @@ def choose(context: Context, wanted: Wanted) -> str:
         PcscError: pcscd is gone.
     """
     names = find(context, wanted)
-    if len(names) == 1 or _are_one_readers_slots(names):
-        return min(names)
+    name = the_one(names)
+    if name is not None:
+        return name
     if names:
         raise EncoderNotOnline(
             f"{len(names)} card readers fit the configuration: {'; '.join(names)}.",

@@ -230,6 +230,10 @@ def test_of_a_reader_with_several_slots_the_first_is_meant(pcscd):
     encoder.open()
     assert encoder.device == "Rig A 00 00"
     encoder.close()
+    began = monotonic()
+    encoder.wait_for_device(10)
+    assert monotonic() - began < 2
+    encoder.close()
 
 
 def test_a_process_with_exclusive_use_is_named(pcscd, encoder, reader, uid):
