@@ -94,9 +94,10 @@ class VirtualEncoder(Encoder):
 
     def open(self) -> None:
         """See `Encoder.open`."""
+        self._unplugged = False
         if not len(self._tray):
             self._fill()
-        self._open, self._unplugged = True, False
+        self._open = True
 
     def close(self) -> None:
         """See `Encoder.close`."""
@@ -137,8 +138,8 @@ class VirtualEncoder(Encoder):
             return scan_tag(tag, self._options)
 
     def wait_for_device(self, timeout: float) -> None:
-        """See `Encoder.wait_for_device`. Plugged in again in no time, where it was unplugged at all."""
-        super().wait_for_device(min(timeout, _REPLUG_S) if self._unplugged else 0)
+        """See `Encoder.wait_for_device`. What was unplugged is plugged in again in no time."""
+        super().wait_for_device(min(timeout, _REPLUG_S) if self._unplugged else timeout)
 
     def interrupt(self) -> None:
         """See `Encoder.interrupt`."""

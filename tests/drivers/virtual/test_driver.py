@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Iterator
+from time import monotonic
 
 import pytest
 from pydantic import ValidationError
@@ -200,3 +201,21 @@ def test_a_damaged_file_of_cards_is_named(tmp_path, content):
     with pytest.raises(EncoderNotOnline, match=r"cards\.json"):
         opened(cards_file=file)
     assert file.read_text() == content
+
+
+@pytest.mark.parametrize("unplugged", [False, True])
+def test_a_damaged_file_of_cards_is_not_read_again_and_again(tmp_path, unplugged):
+    file = tmp_path / "cards.json"
+    file.write_text("{broken")
+    encoder = VirtualEncoder("Sandbox", VirtualOptions(cards_file=file))
+    if unplugged:
+        encoder.fail_next("offline")
+    with pytest.raises(EncoderNotOnline):
+        encoder.open()
+    encoder.close()
+    began = monotonic()
+    encoder.wait_for_device(0.6)
+    assert monotonic() - began >= 0.6
+    encoder.interrupt()
+    encoder.wait_for_device(60)
+    assert monotonic() - began < 30
