@@ -6,19 +6,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal, cast
 
 from pydantic import Field, field_validator
 
 from drivers.content import CardNumber
 from drivers.encoder import Capabilities, Encoder, EncodeRequest, EncodeResult, FoundCard, Options
-from drivers.errors import EncoderNotOnline, EncodingInterrupted, NoCredentialOnEncoder
+from drivers.errors import EncoderError, EncoderNotOnline, EncodingInterrupted, NoCredentialOnEncoder
 from drivers.tags import ClassicTag, Tag, TagOptions, Type2Tag, encode_tag, scan_tag
 from drivers.virtual.cards import KINDS, Effect, Operation, VirtualClassic, VirtualType2
 from drivers.virtual.link import VirtualClassicField, VirtualType2Field
 from drivers.virtual.tray import Card, State, Tray
 
 _REPLUG_S = 0.5
+_AFTER_REFUSAL_S = 1.0
+"""Pause before the next card where one was refused as it was: the next may be too, and so on without end."""
 
 
 class VirtualFault(StrEnum):
@@ -77,9 +80,12 @@ class VirtualEncoder(Encoder):
         self._tray = Tray(self._options.stack, formatted=self._options.formatted)
         self._open = False
         self._unplugged = False
+        self._open_failed = False
         self._fault: VirtualFault | None = None
         self._announced = -1
         self._handled = False
+        self._feed_from = 0.0
+        """When the next card may be fed, on the monotonic clock."""
         self._put_back: str | None = None
 
     @property
@@ -94,10 +100,10 @@ class VirtualEncoder(Encoder):
 
     def open(self) -> None:
         """See `Encoder.open`."""
-        self._unplugged = False
+        self._unplugged, self._open_failed = False, True
         if not len(self._tray):
             self._fill()
-        self._open = True
+        self._open, self._open_failed = True, False
 
     def close(self) -> None:
         """See `Encoder.close`."""
@@ -105,7 +111,7 @@ class VirtualEncoder(Encoder):
 
     def wait_for_card(self) -> bool:
         """See `Encoder.wait_for_card`. Feeding itself, the encoder puts the next card down."""
-        if self._options.feed == "self" and self._tray.lying is None and not self._interrupted.is_set():
+        if self._options.feed == "self" and self._room_for_a_card():
             self._feed()
         if not self._wait(lambda: self._tray.lying is not None):
             return False
@@ -121,14 +127,18 @@ class VirtualEncoder(Encoder):
     def encode(self, request: EncodeRequest) -> EncodeResult:
         """See `Encoder.encode`."""
         card, turn = self._card()
+        self._feed_from = 0.0
         uid = card.dump()["uid"]
-        try:
-            with self._tag(card, turn) as tag:
+        with self._tag(card, turn) as tag:
+            try:
                 result = encode_tag(tag, self._options, request)
-        except EncodingInterrupted:
-            self._put_back = uid
-            self._note(uid, State.TORN)
-            raise
+            except EncoderError as error:
+                if not tag.pen.started:
+                    self._feed_from = monotonic() + _AFTER_REFUSAL_S
+                elif isinstance(error, EncodingInterrupted):
+                    self._put_back = uid
+                    self._note(uid, State.TORN)
+                raise
         self._note(uid, State.ENCODED)
         return result
 
@@ -139,7 +149,9 @@ class VirtualEncoder(Encoder):
 
     def wait_for_device(self, timeout: float) -> None:
         """See `Encoder.wait_for_device`. What was unplugged is plugged in again in no time."""
-        super().wait_for_device(min(timeout, _REPLUG_S) if self._unplugged else timeout)
+        if not self._open_failed:
+            timeout = min(timeout, _REPLUG_S) if self._unplugged else 0
+        super().wait_for_device(timeout)
 
     def interrupt(self) -> None:
         """See `Encoder.interrupt`."""
@@ -196,6 +208,15 @@ class VirtualEncoder(Encoder):
         if self._options.feed == "manual" and not len(self._tray):
             for _ in range(len(self._options.stack) if self._options.cards is None else self._options.cards):
                 self._tray.new()
+
+    def _room_for_a_card(self) -> bool:
+        """Whether nothing lies on the encoder, nor is put there by hand in the pause that follows a refused card."""
+
+        def disturbed() -> bool:
+            return self._tray.lying is not None or self._interrupted.is_set() or self._unplugged
+
+        self._tray.wait(disturbed, self._feed_from - monotonic())
+        return not disturbed()
 
     def _feed(self) -> None:
         """Put down the card that was torn, as a person is asked to, or the stack's next one while there is one."""

@@ -99,10 +99,10 @@ class Tray:
                 for uid, card in self._cards.items()
             ]
 
-    def wait(self, arrived: Callable[[], bool]) -> None:
-        """Block until the condition holds. It is looked at whenever a card moves or `nudge` is called."""
+    def wait(self, arrived: Callable[[], bool], timeout_s: float | None = None) -> None:
+        """Block until the condition holds, or the time is up. It is looked at whenever a card moves or on `nudge`."""
         with self.moved:
-            self.moved.wait_for(arrived)
+            self.moved.wait_for(arrived, timeout_s)
 
     def nudge(self) -> None:
         """Have those who wait look again."""

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from drivers.conformance import EncoderConformance
 from drivers.content import CardNumber
-from drivers.encoder import CardState, EncodeRequest
+from drivers.encoder import CardState, EncodeRequest, FoundCard
 from drivers.errors import EncoderNotOnline, EncodingInterrupted, IncompatibleCardFormat
 from drivers.virtual.driver import VirtualEncoder, VirtualOptions
 from tests.rig.cards import text_on
@@ -104,6 +104,39 @@ def test_a_torn_card_is_put_back():
     assert encoder.wait_for_card()
     assert encoder.encode(request()).uid == bound[0].uid
     assert [card["state"] for card in encoder.tray()] == ["encoded"]
+
+
+def test_a_card_that_bind_refuses_is_not_torn_and_does_not_come_back():
+    def refuse(_: FoundCard) -> None:
+        raise EncodingInterrupted("Another card is to be put back.")
+
+    encoder = opened()
+    assert encoder.wait_for_card()
+    with pytest.raises(EncodingInterrupted):
+        encoder.encode(request(bind=refuse))
+    (refused,) = encoder.tray()
+    assert refused["state"] == "fresh"
+    assert encoder.wait_for_removal()
+    began = monotonic()
+    assert encoder.wait_for_card()
+    assert monotonic() - began > 0.5  # one refused card after the other would keep the machine busy
+    assert encoder.encode(request()).uid != refused["uid"]
+
+
+def test_after_a_refused_card_hands_and_interrupts_need_not_wait():
+    def refuse(_: FoundCard) -> None:
+        raise EncodingInterrupted("Another card is to be put back.")
+
+    encoder = opened()
+    for _ in range(20):
+        assert encoder.wait_for_card()
+        with pytest.raises(EncodingInterrupted):
+            encoder.encode(request(bind=refuse))
+        assert encoder.wait_for_removal()
+        threading.Timer(0.01, encoder.interrupt).start()
+        assert encoder.wait_for_card() is False
+        threading.Timer(0.01, encoder.put, [encoder.tray()[0]["uid"]]).start()
+    assert len(encoder.tray()) == 1
 
 
 def test_a_locked_card_is_refused(manual):
