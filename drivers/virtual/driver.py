@@ -20,6 +20,8 @@ from drivers.virtual.link import VirtualClassicField, VirtualType2Field
 from drivers.virtual.tray import Card, State, Tray
 
 _REPLUG_S = 0.5
+_REMEMBERED = 200
+"""Cards of an endless stack that are kept once they were taken away, so that memory doesn't grow with every card."""
 _AFTER_REFUSAL_S = 1.0
 """Pause before the next card where one was refused as it was: the next may be too, and so on without end."""
 
@@ -223,8 +225,10 @@ class VirtualEncoder(Encoder):
         if self._put_back is not None:
             self._tray.put(self._put_back)
             self._put_back = None
-        elif self._options.cards is None or len(self._tray) < self._options.cards:
-            self._tray.put(self._tray.new())
+        elif self._options.cards is None:
+            self._tray.feed(_REMEMBERED)
+        elif len(self._tray) < self._options.cards:
+            self._tray.feed(None)
 
     def _next_fresh(self) -> str:
         fresh = (card["uid"] for card in self._tray.view() if card["state"] == State.FRESH and not card["on_encoder"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
 from itertools import cycle
@@ -41,6 +42,8 @@ class Tray:
         self._kinds = cycle(stack)
         self._cards: dict[str, Card] = {}
         self._states: dict[str, State] = {}
+        self._fed: deque[str] = deque()
+        """Those that came by themselves, oldest first."""
 
     def __len__(self) -> int:
         return len(self._cards)
@@ -66,6 +69,16 @@ class Tray:
             self._cards[uid.hex()] = card
             self._states[uid.hex()] = State.FRESH
         return uid.hex()
+
+    def feed(self, keep: int | None) -> None:
+        """Put down a fresh card that nobody asked for. Of such cards only the last `keep` are remembered; None: all."""
+        uid = self.new()
+        with self.moved:
+            self._lay(self._cards[uid])
+            self._fed.append(uid)
+            while keep is not None and len(self._fed) > keep:
+                gone = self._fed.popleft()
+                del self._cards[gone], self._states[gone]
 
     def found(self) -> tuple[Card | None, int]:
         """The card that lies there now, and the turn."""
@@ -116,7 +129,8 @@ class Tray:
             OSError.
         """
         with self.moved:
-            cards = [card.dump() | {"state": self._states[uid]} for uid, card in self._cards.items()]
+            fed = set(self._fed)
+            cards = [card.dump() | {"state": self._states[uid], "fed": uid in fed} for uid, card in self._cards.items()]
         new = file.with_name(file.name + ".new")
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
             json.dump({"cards": cards}, stream)
@@ -134,10 +148,11 @@ class Tray:
             dumps = json.loads(file.read_text())["cards"]
             cards = {dump["uid"]: restored(dump) for dump in dumps}
             states = {dump["uid"]: State(dump["state"]) for dump in dumps}
+            fed = deque(dump["uid"] for dump in dumps if dump.get("fed"))  # a file may be older than this mark
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a file of virtual cards: {error}") from error
         with self.moved:
-            self._cards, self._states = cards, states
+            self._cards, self._states, self._fed = cards, states, fed
 
     def _lay(self, card: Card | None) -> None:
         if card is not self.lying:

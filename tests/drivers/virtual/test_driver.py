@@ -91,6 +91,40 @@ def test_the_stack_comes_to_an_end():
     assert encoder.wait_for_card() is False
 
 
+def feed(encoder, count):
+    """Let that many cards come and go."""
+    for _ in range(count):
+        assert encoder.wait_for_card()
+        encoder.scan()
+        assert encoder.wait_for_removal()
+
+
+def test_an_endless_stack_is_not_remembered_for_ever(tmp_path):
+    file = tmp_path / "cards.json"
+    encoder = opened(cards_file=file)
+    own = encoder.put()
+    encoder.encode(request())
+    encoder.take()
+    feed(encoder, 300)
+    assert encoder.wait_for_card()
+    assert encoder.encode(request("7")).card_number == "7"
+    uids = [card["uid"] for card in encoder.tray()]
+    assert (len(uids), uids[0]) == (201, own)
+    again = opened(cards_file=file)
+    feed(again, 150)
+    after = [card["uid"] for card in again.tray()]
+    assert (len(after), after[0], after[1:51]) == (201, own, uids[151:])
+    assert text_on(again.card(own)) == NUMBER
+
+
+def test_a_stack_of_so_many_cards_is_remembered_whole():
+    encoder = opened(cards=250)
+    feed(encoder, 250)
+    assert len(encoder.tray()) == 250
+    threading.Timer(0.02, encoder.interrupt).start()
+    assert encoder.wait_for_card() is False
+
+
 def test_a_torn_card_is_put_back():
     encoder = opened()
     assert encoder.wait_for_card()
