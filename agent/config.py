@@ -141,7 +141,7 @@ class Config(_Section):
         names = [encoder.name for encoder in self.encoder]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"encoder: two encoders are called '{name}': give each a name of its own")
+                raise ValueError(f"two encoders are called '{name}': give each a name of its own")
         return self
 
 
@@ -186,7 +186,7 @@ def _first_problem(error: ValidationError, model: type[BaseModel], root: Locatio
     details = error.errors(include_input=False, include_url=False)
     # An unknown key first: a misspelt key often shows up as a missing one too, and the misspelling is the cause.
     detail = next((d for d in details if d["type"] == "extra_forbidden"), details[0])
-    location: Location = (*root, *detail["loc"])
+    location: Location = (*root, *detail["loc"]) or ("encoder",)  # the one rule for the file as a whole is about these
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
         known = _keys_at(model, detail["loc"][:-1])

@@ -96,6 +96,13 @@ class Credential(_AsSent):
     visionline_metadata: VisionlineMetadata | None = None
     assa_abloy_vostio_metadata: VostioMetadata | None = None
 
+    @field_validator("card_number")
+    @classmethod
+    def _is_printable(cls, value: str | None) -> str | None:
+        if value is not None and not value.isprintable():
+            raise ValueError("must hold printable characters only")  # it goes on a card, and is shown to people
+        return value
+
     @field_validator("starts_at", "ends_at")
     @classmethod
     def _is_a_time(cls, value: str | None) -> str | None:

@@ -12,7 +12,7 @@ import structlog
 
 from agent import notify
 from agent.claims import LocalClaims
-from agent.config import Config
+from agent.config import Config, EncoderConfig
 from agent.desk.server import DeskServer
 from agent.events import Events
 from agent.issuing import Issuing
@@ -21,9 +21,10 @@ from agent.operations import Operations
 from agent.polling import Polling
 from agent.reporting import Reporting
 from agent.service import Service
-from agent.station import Station
+from agent.station import Shared, Station
 from agent.stations import Stations
 from drivers import registry
+from drivers.encoder import Encoder
 
 log = structlog.get_logger(__name__)
 
@@ -45,20 +46,9 @@ class Agent:
         self._lock = JournalLock(config.journal.path)
         self.journal = Journal(config.journal.path)
         self.events = Events()
-        in_hand: set[int] = set()
-        names = [encoder.name for encoder in config.encoder]
+        shared = Shared(tuple(encoder.name for encoder in config.encoder))
         self.stations = [
-            Station(
-                encoder,
-                (driver := registry.load(encoder.driver))(
-                    encoder.name, driver.options_model.model_validate(encoder.options)
-                ),
-                self.journal,
-                self.events,
-                others=[name for name in names if name != encoder.name],
-                in_hand=in_hand,
-            )
-            for encoder in config.encoder
+            Station(encoder, _driver(encoder), self.journal, self.events, shared) for encoder in config.encoder
         ]
         self._auto = any(encoder.mode == "auto" for encoder in config.encoder)
         self.polling = Polling(
@@ -68,7 +58,7 @@ class Agent:
             interval=config.service.poll_interval_s,
             writable_vendors={vendor for station in self.stations for vendor in station.vendors},
             claims=LocalClaims(self.journal) if self._auto else None,
-            in_hand=in_hand,
+            in_hand=shared.in_hand,
         )
         self.reporting = Reporting(self.service, self.journal, self.events)
         for station in self.stations:
@@ -168,3 +158,8 @@ class Agent:
         except JournalError:
             return False
         return not stuck
+
+
+def _driver(config: EncoderConfig) -> Encoder:
+    driver = registry.load(config.driver)
+    return driver(config.name, driver.options_model.model_validate(config.options))

@@ -19,7 +19,7 @@ from agent.config import Overwrite
 from agent.content import content_for
 from agent.credential import Credential, MalformedCredential, read
 from agent.eligibility import Action, Decision, decide
-from agent.journal import PUT_IT_BACK, Card, CardStanding, Job, JobState, Journal, JournalError
+from agent.journal import Card, CardStanding, Job, JobState, Journal, JournalError
 from agent.service import Gone, Refused, Service, ServiceError, Unreachable
 from drivers.content import CardNumber, Content
 from drivers.encoder import Encoder, EncodeRequest, EncodeResult, FoundCard, Progress
@@ -251,8 +251,8 @@ class _Encoding:
         if job.state is JobState.WRITING and job.card_uid != found.uid:
             error = WrongCard(
                 f"Writing card {job.card_uid} was interrupted, and this is another card.",
-                next_step=f"{PUT_IT_BACK} If it can't come back: `card-encoder reencode {job.acs_credential_id} "
-                "--replace-card --reason TEXT`.",
+                next_step=f"Put card {job.card_uid} back: it will be read, and finished where needed. If it can't come "
+                f"back: `card-encoder reencode {job.acs_credential_id} --replace-card --reason TEXT`.",
                 card_uid=job.card_uid,
             )
         elif found.uid and found.uid == self._still_there and job.state is not JobState.WRITING:

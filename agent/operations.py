@@ -13,11 +13,11 @@ from agent import clock, overview
 from agent.attempts import Attempt, Attempts
 from agent.events import Events
 from agent.journal import CANCELLED_BY_PERSON, Job, Journal, JournalError
-from agent.picking import Picking, Wish
+from agent.picking import KEY_REFUSED, Picking, Wish
 from agent.polling import Polling
 from agent.reporting import Reporting
 from agent.scanning import compare
-from agent.service import Service, ServiceError
+from agent.service import NotAllowed, Service, ServiceError
 from agent.stations import Stations
 from drivers.errors import (
     ActionAttemptExpired,
@@ -94,6 +94,10 @@ class Operations:
             raise NoCredentialOnEncoder("No card lies on the encoder.") from None
         try:
             result, detail = await compare(found, self.journal, self._service)
+        except NotAllowed as error:
+            raise BridgeDisconnected(
+                f"The card was read, but can't be compared. {error}", next_step=KEY_REFUSED
+            ) from error
         except ServiceError as error:
             raise BridgeDisconnected(f"The card was read, but can't be compared. {error}") from error
         attempt.succeed(result, encoder=station.name, **detail)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.journal import Job, Journal
+from agent.journal import Job, JobState, Journal
 from agent.polling import Polling
 from agent.station import Station
 from drivers.encoder import Stage
@@ -25,7 +25,7 @@ def journal_json(journal: Journal, jobs: int) -> dict[str, Any]:
     """Jobs and reports; `jobs` is how many of the queue at most."""
     return {
         "jobs": {str(state): count for state, count in journal.count_by_state().items()},
-        "queue": [job_json(job) for job in journal.queue(jobs)],
+        "queue": [_queued_json(journal, job) for job in journal.queue(jobs)],
         "recent": [job_json(job) for job in journal.recent(min(jobs, 50))],
         "reports": {
             "unfinished": journal.count_reports(),
@@ -42,6 +42,13 @@ def journal_json(journal: Journal, jobs: int) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _queued_json(journal: Journal, job: Job) -> dict[str, Any]:
+    """A job in the queue; one that joins another says so as long as it waits for that."""
+    joins = job.state in (JobState.WAITING, JobState.CLAIMED) and job.ready and journal.joins_pending(job)
+    reason = {"code": "joins", "reason": "It joins a credential that is not on its card yet."} if joins else {}
+    return {**job_json(job), **reason}
 
 
 def skipped_json(polling: Polling) -> list[dict[str, Any]]:

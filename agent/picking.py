@@ -13,7 +13,7 @@ from agent.credential import NEEDS_TO_BE_REISSUED, WAITING_TO_BE_ISSUED, Malform
 from agent.events import Event, Events
 from agent.journal import Intake, Job, JobState, Journal, JournalError
 from agent.polling import Polling
-from agent.service import Gone, Service, ServiceError
+from agent.service import Gone, NotAllowed, Service, ServiceError
 from agent.station import Station
 from agent.stations import Stations
 from drivers.errors import (
@@ -30,6 +30,7 @@ from drivers.errors import (
 CARD_WAIT_S = 30.0
 _REPORT_WAIT_S = 3.0
 _ENCODE_LIMIT_S = 60.0
+KEY_REFUSED = "The service doesn't take the API key: put a valid one in its place, then run `card-encoder doctor`."
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,8 @@ class Picking:
                 f"The service's data on this credential can't be read: {error.problem}.",
                 next_step="Tell whoever runs the credential service.",
             ) from error
+        except NotAllowed as error:
+            raise BridgeDisconnected(str(error), next_step=KEY_REFUSED) from error
         except ServiceError as error:
             if self._journal.open_job(wish.acs_credential_id) is None:
                 raise BridgeDisconnected(str(error)) from error
@@ -153,15 +156,16 @@ class Picking:
                 "Its card was written a moment ago, and the report is on its way.",
                 next_step="See `card-encoder queue`, then try again.",
             )
+        if not any(job.vendor in station.vendors for station in self._stations):
+            return UncategorizedError(
+                "No encoder at this desk can write this kind of card.",
+                next_step="The README says which drivers write which cards.",
+            )
         if job.state is JobState.WAITING and not job.ready:
             return UncategorizedError(f"It has to wait. {job.reason}", next_step="It is encoded when that is over.")
         if self._journal.joins_pending(job):
             return UncategorizedError(
                 "It joins a credential that is not on its card yet.", next_step="Encode that one first."
-            )
-        if not any(job.vendor in station.vendors for station in self._stations):
-            return UncategorizedError(
-                "No encoder at this desk can write this kind of card.", next_step="See the README."
             )
         return None
 

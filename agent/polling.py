@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
 import time
 from collections.abc import Collection, Iterator
 
@@ -291,4 +292,8 @@ def digest_of(item: object, text: bytes) -> bytes:
 
 
 def _text(item: object) -> bytes:
-    return pydantic_core.to_json(item, inf_nan_mode="null")
+    """The credential as JSON, the same for the same content whatever its order."""
+    try:
+        return json.dumps(item, sort_keys=True, allow_nan=False, separators=(",", ":")).encode()
+    except ValueError:  # a number that JSON doesn't have
+        return _text(pydantic_core.from_json(pydantic_core.to_json(item, inf_nan_mode="null")))

@@ -76,7 +76,7 @@ class Reporting:
             else:
                 self._refuse(entry, error)
         except ServiceError as error:
-            self._retry(entry, error, pause=error.retry_after if isinstance(error, Unreachable) else None)
+            self._retry(entry, error, pause=(isinstance(error, Unreachable) and error.retry_after) or 0.0)
         self._events.publish("report", job_id=entry.job_id, acs_credential_id=entry.acs_credential_id)
 
     def _refuse(self, entry: OutboxEntry, error: Refused) -> None:
@@ -98,11 +98,11 @@ class Reporting:
         self._journal.record_orphaned(entry, str(error))
         log.warning("orphaned: take the card back", job_id=entry.job_id)
 
-    def _retry(self, entry: OutboxEntry, error: ServiceError, pause: float | None = None) -> None:
-        if pause is None:
-            pause = min(_FIRST_PAUSE * 2 ** min(entry.tries, 10), _LONGEST_PAUSE)
-            pause *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
-        next_try = clock.now() + timedelta(seconds=pause)
+    def _retry(self, entry: OutboxEntry, error: ServiceError, pause: float = 0.0) -> None:
+        backoff = min(_FIRST_PAUSE * 2 ** min(entry.tries, 10), _LONGEST_PAUSE)
+        backoff *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        # What the service asks for only ever makes it longer: a Retry-After of 0 is no leave to hammer.
+        next_try = clock.now() + timedelta(seconds=max(backoff, pause))
         self._journal.record_retry(entry, next_try_at=clock.to_text(next_try), answer=str(error))
         log.warning("report not acknowledged", job_id=entry.job_id, tries=entry.tries + 1, error=str(error))
 

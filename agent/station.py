@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -45,6 +46,15 @@ def _is_about_the_card(error: EncoderError) -> bool:
     return isinstance(error, OtherCard) or error.data.get("reason") == "holds_live_credential"
 
 
+@dataclass
+class Shared:
+    """What a desk's stations have in common: their names, the jobs they are at, and who has which device."""
+
+    names: tuple[str, ...]
+    in_hand: set[int] = field(default_factory=set)
+    devices: dict[str, str] = field(default_factory=dict)
+
+
 class Station:
     """One encoder, its thread, and the card on it."""
 
@@ -54,14 +64,9 @@ class Station:
         encoder: Encoder,
         journal: Journal,
         events: Events,
-        *,
-        others: Collection[str],
-        in_hand: set[int],
+        shared: Shared,
     ) -> None:
-        """`others` are the names of this desk's other encoders, `in_hand` the jobs that any of them is at.
-
-        `issuing` and `on_written` are set before `run`.
-        """
+        """`issuing` and `on_written` are set before `run`."""
         self.config = config
         self.encoder = encoder
         self.issuing: Issuing
@@ -75,8 +80,7 @@ class Station:
         self.last_outcome: dict[str, Any] | None = None
         self._journal = journal
         self._events = events
-        self._others = others
-        self._in_hand = in_hand
+        self._shared = shared
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"encoder {config.name}")
         self._scans: deque[asyncio.Future[FoundCard]] = deque()
         self._stopping = False
@@ -103,6 +107,7 @@ class Station:
         while not self._stopping:
             try:
                 await self._in_thread(self.encoder.open)
+                self._refuse_a_shared_device()
                 self._set_online(None)
                 await self._serve()
             except EncoderNotOnline as error:
@@ -113,10 +118,24 @@ class Station:
             except EncoderError as error:
                 self._set_online(error)
             await self._in_thread(self.encoder.close)
+            self._let_the_device_go()
             self.card_here = False
             if not self._stopping and not self.online:
                 await self._in_thread(lambda: self.encoder.wait_for_device(_PAUSE_OFFLINE))
         self._thread.shutdown(wait=False)
+
+    def _refuse_a_shared_device(self) -> None:
+        device = self.encoder.device
+        holder = self._shared.devices.setdefault(device, self.name) if device else self.name
+        if holder != self.name:
+            raise EncoderNotOnline(
+                f"{device} is what the encoder '{holder}' uses already.",
+                next_step="Give each encoder in the configuration a device of its own.",
+            )
+
+    def _let_the_device_go(self) -> None:
+        for device in [device for device, name in self._shared.devices.items() if name == self.name]:
+            del self._shared.devices[device]
 
     def stop(self) -> None:
         """Finish the card that is being written, then end `run`."""
@@ -166,8 +185,8 @@ class Station:
             self.name,
             self.vendors,
             picked_only=attended,
-            others=self._others,
-            in_hand=self._in_hand,
+            others=[name for name in self._shared.names if name != self.name],
+            in_hand=self._shared.in_hand,
             card=self._found,
         )
         if job is None or (self.spent is not None and not job.picked):
@@ -197,7 +216,7 @@ class Station:
 
     async def _encode(self, job: Job) -> None:
         self.job, self.progress = job, None
-        self._in_hand.add(job.job_id)
+        self._shared.in_hand.add(job.job_id)
         self._busy_since = self._chosen_at = time.monotonic()
         self._changed()
         try:
@@ -220,7 +239,7 @@ class Station:
             self._outcome(job, None)
             await self._in_thread(lambda: self.encoder.signal("done"))
         finally:
-            self._in_hand.discard(job.job_id)
+            self._shared.in_hand.discard(job.job_id)
             self.job = self.progress = self._busy_since = None
             self._changed()
 

@@ -279,6 +279,16 @@ def test_writing_goes_on_while_the_service_is_away(tmp_path: Path, pcscd: Pcscd)
         daemon.kill()
 
 
+def test_one_reader_is_one_encoders(tmp_path: Path, sandbox: Sandbox, pcscd: Pcscd) -> None:
+    second = f'{ENCODER}\n[[encoder]]\nname = "Second"\n{ENCODER}'
+    with running_daemon(tmp_path, sandbox.url, sandbox.key, encoder=second) as daemon:
+        until(lambda: any(e["trouble"] for e in daemon.state()["encoders"]), "the second one to be refused")
+        online = [encoder["name"] for encoder in daemon.state()["encoders"] if encoder["online"]]
+        (trouble,) = [encoder["trouble"] for encoder in daemon.state()["encoders"] if encoder["trouble"]]
+        assert len(online) == 1
+        assert f"'{online[0]}' uses already" in trouble["message"]
+
+
 def test_somebodys_live_card_is_not_overwritten(sandbox: Sandbox, daemon: Daemon, pcscd: Pcscd) -> None:
     first = waiting_credential(sandbox)
     card = SimulatedCard(fresh_card("NTAG213"))

@@ -25,8 +25,8 @@ def follow(control: Control, output: Output, path: str, **body: object) -> dict[
         CommandFailed: it came to nothing; with the type and next step of the catalogue.
         ControlError: the agent can't be asked, or refused.
     """
+    attempt = control.post(path, **body)["action_attempt"]
     with _progress(control, output):
-        attempt = control.post(path, **body)["action_attempt"]
         answer = control.outcome(attempt["action_attempt_id"])
     attempt = answer["action_attempt"]
     if attempt["status"] != "success":

@@ -46,7 +46,7 @@ def _show(output: Output, state: Mapping[str, Any]) -> None:
     if skipped := state["skipped"]:
         output.line(f"Skipped: {len(skipped)}")
         for entry in skipped:
-            output.line(f"  {entry['acs_credential_id']}  {entry['reason']}")
+            output.line(f"  {entry['display_name'] or entry['acs_credential_id']}: {entry['reason']}")
     _show_reports(output, state["reports"])
 
 

@@ -82,7 +82,7 @@ async def _not_now(_: Request, error: Exception) -> Response:
 
 async def _journal(_: Request, error: Exception) -> Response:
     if isinstance(error, IllegalStep):
-        return Refusal(409, "illegal_step", str(error), next_step="See `card-encoder queue`.").response()
+        return Refusal(409, "uncategorized_error", str(error), next_step="See `card-encoder queue`.").response()
     return Refusal(500, "journal_error", str(error), next_step="Run `card-encoder doctor`.").response()
 
 

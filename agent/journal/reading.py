@@ -13,10 +13,13 @@ from agent.journal.model import Card, CardStanding, Job, JobState, OutboxEntry, 
 from agent.journal.rows import job_of
 from agent.journal.schema import ENDED, OPEN, QUEUE
 
-# A joiner comes after what it joins: as long as that has an open, unverified job here, it is passed over.
+# A joiner comes after what it joins: as long as that is known here and not on its card, the joiner is passed over.
 JOINS_ARE_DONE = """NOT EXISTS (
     SELECT 1 FROM joins JOIN jobs AS joined ON joined.acs_credential_id = joins.joined_id
-    WHERE joins.job_id = jobs.job_id AND joined.state IN ('waiting', 'claimed', 'bound', 'writing', 'held'))"""
+    WHERE joins.job_id = jobs.job_id AND (
+        joined.state IN ('waiting', 'claimed', 'bound', 'writing', 'held')
+        OR (joined.state = 'cancelled' AND joined.code IN ('cancelled', 'expired') AND joined.job_id =
+            (SELECT max(job_id) FROM jobs AS newest WHERE newest.acs_credential_id = joins.joined_id))))"""
 
 
 _MOST_VALUES = 500  # in one query; SQLite takes some 30,000

@@ -98,7 +98,7 @@ class VirtualEncoder(Encoder):
     @property
     def device(self) -> str:
         """What stands in for a device's name."""
-        return "virtual cards" if self._open else ""
+        return f"virtual cards of {self.name}" if self._open else ""
 
     def open(self) -> None:
         """See `Encoder.open`."""

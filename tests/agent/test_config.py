@@ -65,7 +65,7 @@ BAD = [
     ("missing service", "[claims]\ndesk = 'x'\n", "service", "is missing"),
     ("unknown driver", changed('"pcsc"', '"pcsk"'), "line 8: encoder[1].driver", "pcsc"),
     ("driver's option", changed("reader =", "raeder ="), "line 10: encoder[1].options.raeder", "did you mean 'reader'"),
-    ("same name", changed("desk 2", "desk 1"), "encoder", "two encoders are called 'Front desk 1'"),
+    ("same name", changed("desk 2", "desk 1"), "line 6: encoder: two", "encoders are called 'Front desk 1'"),
     ("open to the world", GOOD + '[desk]\nlisten = "0.0.0.0:8460"\n', "line 17: desk.listen", "loopback"),
     ("no port", GOOD + '[desk]\nlisten = "127.0.0.1"\n', "line 17: desk.listen", "HOST:PORT"),
     (

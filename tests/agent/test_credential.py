@@ -85,6 +85,8 @@ def test_garbage_is_malformed_and_nothing_else(raw: object) -> None:
         ({"is_issued": 0}, "is_issued"),
         ({"ends_at": "soon"}, "ends_at"),
         ({"card_number": ""}, "card_number"),
+        ({"card_number": "12\n34"}, "card_number"),
+        ({"card_number": "12\u202e34"}, "card_number"),
         ({"card_number": 42}, "card_number"),
         ({"access_method": None}, "access_method"),
         ({"warnings": "waiting"}, "warnings"),

@@ -8,6 +8,7 @@ import pytest
 from agent import clock
 from agent.claims import LocalClaims
 from agent.config import ServiceConfig
+from agent.credential import read
 from agent.eligibility import Action, Decision
 from agent.events import Events
 from agent.journal import JobState, Journal
@@ -206,6 +207,41 @@ async def test_a_clock_that_was_wrong_for_a_moment_costs_no_job(
     assert state(journal, "a") == (JobState.CANCELLED, "expired")
     await polling.poll_once()
     assert state(journal, "a") == (JobState.CLAIMED, "waiting_to_be_issued")
+
+
+async def test_a_cancelled_one_does_not_let_its_joiner_go(listing: Listing, polling: Polling, journal: Journal) -> None:
+    """It is still not on its card."""
+    joins = {"joiner_acs_credential_ids": ["lead"]}
+    listing.items = [waiting(acs_credential_id="joiner", visionline_metadata=joins), waiting(acs_credential_id="lead")]
+    await polling.poll_once()
+    lead = journal.open_job("lead")
+    assert lead is not None
+    journal.cancel(lead.job_id, actor="me", code="cancelled", reason="r")
+    await polling.poll_once()
+    assert journal.next_job("Desk", [None], picked_only=False) is None
+    # Issued by another desk meanwhile, it does.
+    listing.items[1] = issued(acs_credential_id="lead", warnings=[warning("needs_to_be_reissued")])
+    await polling.poll_once()
+    listing.items[1] = issued(acs_credential_id="lead")
+    await polling.poll_once()
+    job = journal.next_job("Desk", [None], picked_only=False)
+    assert job is not None
+    assert job.acs_credential_id == "joiner"
+
+
+async def test_what_a_person_cancelled_stays_so_however_it_was_read(
+    listing: Listing, polling: Polling, journal: Journal
+) -> None:
+    """One by one or in a list, the order of the fields makes no news."""
+    listing.items = [waiting(acs_credential_id="a")]
+    await polling.poll_once()
+    polling.refresh("a", read(listing.items[0]).as_sent(), by_hand=True)
+    job = journal.open_job("a")
+    assert job is not None
+    journal.cancel(job.job_id, actor="me", code="cancelled", reason="r")
+    polling._seen_pages.clear()
+    await polling.poll_once()
+    assert journal.open_job("a") is None
 
 
 async def test_a_credential_that_joins_itself_waits_for_nobody(

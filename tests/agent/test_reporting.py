@@ -160,6 +160,16 @@ async def test_retry_after_is_honoured(peer: Scripted, journal: Journal, reporti
     assert 590 < wait.total_seconds() <= 600
 
 
+@pytest.mark.parametrize("value", ["0", "-5", "0.001", "Tue, 01 Jul 2025 12:00:00 GMT"])
+async def test_retry_after_is_no_leave_to_hammer(
+    peer: Scripted, journal: Journal, reporting: Reporting, value: str
+) -> None:
+    peer.answer = lambda _: (429, b"", {"Retry-After": value})
+    for _ in range(3):
+        await reporting.send(entry(journal))
+    assert (clock.parse(entry(journal).next_try_at) - clock.now()).total_seconds() > 1.5
+
+
 async def test_pauses_grow_and_stay_bounded(peer: Scripted, journal: Journal, reporting: Reporting) -> None:
     peer.answer = lambda _: None
     pauses = []
@@ -176,7 +186,7 @@ async def test_until_it_is_acknowledged_with_one_key(peer: Scripted, journal: Jo
 
     def answer(_: object) -> object:
         if len(peer.requests) < 3:
-            return (503, b"", {"Retry-After": "0.01"})
+            return (503, b"")
         done.set()
         return (200, OK)
 

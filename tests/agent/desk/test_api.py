@@ -73,7 +73,7 @@ async def test_on_the_port_nobody_chooses_a_name(desk: Running) -> None:
         body = {"acs_credential_id": job.acs_credential_id}
         assert (await client.post("/api/resume", json=body)).json()["job"]["state"] == "waiting"
         assert (await client.post("/api/cancel", json=body)).json()["job"]["state"] == "cancelled"
-        assert refusal(await client.post("/api/resume", json=body)) == (409, "illegal_step")
+        assert refusal(await client.post("/api/resume", json=body)) == (409, "uncategorized_error")
 
 
 @pytest.mark.parametrize(
