@@ -106,6 +106,7 @@ def _follow(connection: sqlite3.Connection, job: Job, intake: Intake) -> None:
     connection.execute("UPDATE jobs SET ready = ? WHERE job_id = ?", (intake_ready, job.job_id))
     if target is not job.state:
         move(connection, job, target, code=intake.code, reason=intake.reason)
+        connection.execute("UPDATE jobs SET held_by = NULL, held_from = NULL WHERE job_id = ?", (job.job_id,))
         if target is JobState.HELD:
             set_held(connection, job, "agent")
     else:
