@@ -6,7 +6,9 @@ BIN    := .venv/bin
 # libpcsclite and a compiler build pyscard, which has no Linux wheel.
 BUILD_PACKAGES := python3-venv python3-dev gcc libc6-dev libpcsclite-dev pkg-config
 # The real parts that the tests run against.
-TEST_PACKAGES  := $(BUILD_PACKAGES) pcscd vsmartcard-vpcd systemd systemd-container dbus udev umockdev kmod util-linux chromium npm
+# npm may have come with a Node.js that isn't Debian's, and then Debian's can't be installed beside it.
+TEST_PACKAGES  := $(BUILD_PACKAGES) pcscd vsmartcard-vpcd systemd systemd-container dbus udev umockdev kmod util-linux \
+                  chromium $(if $(shell command -v npm),,npm)
 
 define need
 	@missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
@@ -51,7 +53,7 @@ bench: .venv/.test
 	@touch $@
 
 # The seam SDK 2.x can't share an environment with 3.x; the sandbox has to serve both.
-.venv-seam2/.done:
+.venv-seam2/.done: | .venv/.run
 	@test -x .venv-seam2/bin/python || $(PYTHON) -m venv .venv-seam2
 	@.venv-seam2/bin/python -m pip install -q --disable-pip-version-check 'seam>=2,<3'
 	@touch $@

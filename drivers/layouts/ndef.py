@@ -25,6 +25,23 @@ BLANK_LEADS = (bytes(12), b"\xff" * 4 + bytes(8))
 leaves the factory (data sheet, table "initial memory content")."""
 TORN_LEAD = re.compile(rb"\0{4}(?:.T\x02e|\xd1\x01.T|\xc1\x01\0\0)", re.DOTALL)
 """An empty first page before the rest of what `encode` makes: see `_torn_start`."""
+_EMPTY = re.compile(rb"(?:\0*|\x03\0|\x03\xff\0\0|(?:\x03\x03|\x03\xff\0\x03|\x03\0)\xd0\0\0)\0*\xfe?\0*")
+"""Nothing, an empty TLV, or one with an empty record (also after its length went to 0); then a terminator at most."""
+_AS_DELIVERED = re.compile(rb"(?:(?:\xff\xff|\xfe\xff|\xfe\0|\x03\0)\xff\xff|\x03\0\xfe?\0{1,2}4\x03\0\xfe)\0*")
+"""How an MF0ICU1 leaves the factory, and what invalidating that makes of it byte by byte; an empty TLV in the first page
+of an NTAG213, and its second page as it leaves the factory."""
+_ANY = -1
+_HEADS = (
+    (0xD1, 0x01, _ANY, 0x54, 0x02, 0x65, 0x6E),
+    (_ANY, _ANY, 0xD1, 0x01, _ANY, 0x54, 0x02, 0x65, 0x6E),
+    (_ANY, _ANY, 0xC1, 0x01, 0x00, 0x00, _ANY, _ANY, 0x54, 0x02, 0x65, 0x6E),
+)
+"""What follows the first length byte in what `encode` makes, up to the text: TLV and record short, TLV alone long, both
+long. Lengths may be anything."""
+_LATE = 2
+"""Bytes of it that can lie in the page of the length, which is written last and may hold a terminator until then."""
+_TELLING = 2
+"""Bytes of a head that must be there to tell it from chance: the first page written after the length's has as many."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +102,40 @@ def read(data: bytes, size: int, *, base: int | None = None) -> Reading:
         return _walk(cursor, base)
     except _Malformed as error:
         return Reading(CardState.FOREIGN, error.free, found=False, reserved=error.reserved)
+
+
+def is_empty(data: bytes, found: Reading) -> bool:
+    """Whether nothing lies behind what makes a memory read as `found`, which is BLANK.
+
+    `data` holds the memory's first bytes, as many as matter. Only zeros, a terminator, and what NXP left there count as
+    nothing.
+    """
+    tail = data[found.at :]
+    return _EMPTY.fullmatch(tail) is not None or _AS_DELIVERED.fullmatch(tail) is not None
+
+
+def is_own_remains(data: bytes, found: Reading) -> bool:
+    """Whether what lies behind the blank `found` was left by writing what `encode` makes and being cut off.
+
+    Recognised by the head of the record, where the message would begin after a length of 0 or in an empty first page.
+    The head may break off after `_TELLING` bytes if all is zero behind; after a whole head come text and old text,
+    which can be anything. Not recognised: a cut within a page of the head, a change between short and long lengths, and
+    remains mixed with content that was somebody else's.
+    """
+    tail = data[found.at :]
+    if tail[:2] != bytes([NDEF, 0]) and tail[:4] != bytes(4):
+        return False
+    return any(_begins_with(tail[2:].rstrip(b"\0"), head) for head in _HEADS)
+
+
+def _begins_with(body: bytes, head: tuple[int, ...]) -> bool:
+    telling = 0
+    for place, (octet, expected) in enumerate(zip(body, head, strict=False)):
+        if octet == expected:
+            telling += octet != 0
+        elif expected != _ANY and not (place < _LATE and octet in (NULL, TERMINATOR)):
+            return False
+    return telling >= _TELLING
 
 
 class _Malformed(Exception):

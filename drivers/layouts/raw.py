@@ -41,6 +41,13 @@ class RawLayout:
             return CardState.FOREIGN, None
         return CardState.NUMBER, text.decode("ascii")
 
+    def may_be_part(self, data: bytes) -> bool:
+        """Whether bytes can be told to be a part of a field, or of two that were mixed by a torn write.
+
+        In "hex" any bytes could be, so that none can be told.
+        """
+        return self.encoding == "ascii" and all(octet == 0 or 0x20 <= octet < 0x7F for octet in data)
+
     def _encode_ascii(self, text: str) -> bytes:
         if not text or not all(0x20 <= ord(char) < 0x7F for char in text):
             raise Unencodable("The card number is not printable ASCII, which the raw layout needs.")

@@ -78,6 +78,10 @@ class WiegandLayout:
         except ValueError as error:
             raise Unencodable(f"The card number doesn't fit {self.form}: its {error}.") from None
 
+    def may_be_part(self, data: bytes) -> bool:
+        """Whether bytes can be told to be a part of a field: none can, without the parities over the whole."""
+        return not any(data)
+
     def decode(self, data: bytes) -> tuple[CardState, str | None]:
         """What the field says. All zero is blank: no number has that, for its last parity is odd."""
         if not any(data):

@@ -20,6 +20,11 @@ class Session:
         self._link = link
         self._current: tuple[int, bytes, KeyType] | None = None
 
+    @property
+    def sector(self) -> int | None:
+        """The sector that the tag is logged in to, if any."""
+        return self._current[0] if self._current is not None else None
+
     def login(self, sector: int, key: bytes, key_type: KeyType) -> None:
         """Log in to a sector, unless that is how things stand.
 
@@ -79,6 +84,7 @@ class BlockArea(Area):
         self._blocks = blocks
         self._keys = keys
         self._writers: dict[int, KeyType] = {}
+        self._trailers: dict[int, bytes] = {}
 
     def name(self, index: int) -> str:
         """See `Area.name`."""
@@ -86,13 +92,10 @@ class BlockArea(Area):
 
     def check_writable(self, indices: set[int]) -> None:
         """See `Area.check_writable`: the sector trailers tell."""
-        trailers: dict[int, bytes] = {}
+        writers: dict[int, KeyType] = {}
         for block in sorted(self._blocks[index] for index in indices):
-            sector = sector_of(block)
-            if sector not in trailers:
-                self._session.login(sector, self._keys.key_a, "A")
-                trailers[sector] = self._session.read(trailer_of(sector))
-            self._writers[block] = self._writer(trailers[sector], block)
+            writers[block] = self._writer(self._trailer(sector_of(block)), block)
+        self._writers = writers
 
     def _writer(self, trailer: bytes, block: int) -> KeyType:
         allowed = may_write(trailer[ACCESS], block)
@@ -113,8 +116,25 @@ class BlockArea(Area):
 
     def _read(self, index: int) -> dict[int, bytes]:
         block = self._blocks[index]
+        self._leave_for(sector_of(block))
         self._login(block, "A" if self._writers.get(block) != "B" else "B")
         return {index: self._session.read(block)}
+
+    def _leave_for(self, sector: int) -> None:
+        """Take along the trailer of the sector that reading leaves: coming back for it would take another login."""
+        left = self._session.sector
+        if left is not None and left != sector and any(sector_of(block) == left for block in self._blocks):
+            self._trailer(left)
+
+    def _trailer(self, sector: int) -> bytes:
+        if sector not in self._trailers:
+            self._enter(sector)
+            self._trailers[sector] = self._session.read(trailer_of(sector))
+        return self._trailers[sector]
+
+    def _enter(self, sector: int) -> None:
+        """Log in to a sector for reading."""
+        self._session.login(sector, self._keys.key_a, "A")
 
     def _write(self, index: int, data: bytes) -> None:
         block = self._blocks[index]

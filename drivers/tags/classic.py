@@ -9,7 +9,7 @@ from drivers.errors import IncompatibleCardFormat
 from drivers.layouts import mad
 from drivers.tags.area import Pen
 from drivers.tags.blocks import BlockArea, NdefBlockArea, SectorKeys, Session
-from drivers.tags.content import content_layout, first_unit
+from drivers.tags.content import NdefContent, field_content, first_unit
 from drivers.tags.factory_fresh import FactoryFresh
 from drivers.tags.link import ClassicLink, Refused
 from drivers.tags.options import ClassicKeys, TagOptions, key_bytes
@@ -40,7 +40,7 @@ class ClassicTag:
         return self._open_ndef(options) if options.layout == "ndef" else self._open_field(options)
 
     def _open_ndef(self, options: TagOptions) -> OpenedTag:
-        layout = content_layout(options, None)
+        layout = NdefContent(None)
         try:
             self._session.login(0, key_bytes(options.keys.mad_key_a), "A")
         except Refused:
@@ -71,7 +71,7 @@ class ClassicTag:
         return aids
 
     def _open_unformatted(self, options: TagOptions) -> OpenedTag:
-        layout = content_layout(options, None)
+        layout = NdefContent(None)
         if not options.format_blank:
             return OpenedTag(self.medium, None, layout, obstacle=_no_mad())
         fresh = FactoryFresh(self._session, self.pen, options.keys)
@@ -80,7 +80,7 @@ class ClassicTag:
         return OpenedTag(self.medium, fresh.area, layout, prepare=fresh.format)
 
     def _open_field(self, options: TagOptions) -> OpenedTag:
-        layout = content_layout(options, None)
+        layout = field_content(options, BlockArea.unit)
         first, keys = first_unit(options), options.keys
         if keys.sector_key_a is None:
             return OpenedTag(self.medium, None, layout, obstacle=_no_sector_key())

@@ -16,7 +16,7 @@ from drivers.tags.content import ContentLayout, Reading
 from drivers.tags.link import LinkError, Refused, TagLost
 from drivers.tags.options import TagOptions
 from drivers.tags.plan import Plan
-from drivers.tags.tag import OpenedTag, Tag
+from drivers.tags.tag import Tag
 
 
 def encode_tag(tag: Tag, options: TagOptions, request: EncodeRequest) -> EncodeResult:
@@ -47,7 +47,7 @@ def scan_tag(tag: Tag, options: TagOptions) -> FoundCard:
     try:
         uid = tag.link.uid()
         opened = tag.open(options)
-        reading = _read(opened)
+        reading = Reading(CardState.FOREIGN) if opened.area is None else opened.layout.survey(opened.area, None)
         if tag.link.uid() != uid:
             raise TagLost
     except LinkError as error:
@@ -90,12 +90,13 @@ class _Encoding:
         self._text = self._content.on(self._uid.hex())
         opened = self._opened = self._tag.open(self._options)
         self._check_text(opened.layout)
-        self._reading = _read(opened)
+        self._reading = Reading(CardState.FOREIGN) if opened.area is None else opened.layout.read(opened.area)
         self._plan: Plan | None = None
         if opened.area is None or not opened.layout.holds(opened.area, self._text):
             if opened.obstacle is not None:
                 raise opened.obstacle
             assert opened.area is not None
+            self._reading = opened.layout.survey(opened.area, self._text)
             self._plan = opened.layout.plan(opened.area, self._text)
             opened.area.check_writable({step.index for step in self._plan.steps})
         elif self._reading.state is CardState.NUMBER:
@@ -198,10 +199,6 @@ class _Encoding:
 
     def _progress(self, stage: Stage, done: int, total: int) -> None:
         self._request.progress(Progress(stage, done, total))
-
-
-def _read(opened: OpenedTag) -> Reading:
-    return Reading(CardState.FOREIGN) if opened.area is None else opened.layout.read(opened.area)
 
 
 def _allows(layout: ContentLayout, text: str) -> bool:

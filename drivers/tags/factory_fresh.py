@@ -96,12 +96,12 @@ class FreshArea(BlockArea):
         if any(any(self.known[index]) for index in range(units)):
             raise IncompatibleCardFormat("The card is not formatted, yet it holds data.")
         for sector in sectors:
-            self._enter(sector)
-            expected = NDEF_ACCESS[:3] if sector in self.done else TRANSPORT_ACCESS
-            if self._session.read(trailer_of(sector))[ACCESS] != expected:
+            access = self._trailer(sector)[ACCESS]
+            if access != (NDEF_ACCESS[:3] if sector in self.done else TRANSPORT_ACCESS):
                 raise IncompatibleCardFormat("The card is not formatted, yet its sectors are in use.")
 
     def _read(self, index: int) -> dict[int, bytes]:
+        self._leave_for(sector_of(self._blocks[index]))
         self._enter(sector_of(self._blocks[index]))
         return {index: self._session.read(self._blocks[index])}
 

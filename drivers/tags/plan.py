@@ -72,20 +72,21 @@ def plan_tlv(old: Units, unit: int, at: int, tlv: bytes, *, blank: bool) -> Plan
 
     The unit with `at`, and the one with the length, must be known; `blank` says that the memory reads as blank now.
     Until the last write it does. The writes that invalidate change one byte each, and the last one nothing that could
-    make another number of it, so that not even half a write can mislead.
+    make another number of it, so that not even half a write can mislead. The record's head goes first, so that whoever
+    finds the card torn can tell what that is (`ndef.is_own_remains`).
     """
     draft = _Draft(old, unit)
     length_unit, length_place = divmod(at + 1, unit)
     if not (blank and _may_stay_empty(old, unit, at, tlv)):
         _invalidate(draft, at)
     target = merged(old, unit, at, tlv)
-    for index, data in target.items():
-        if index != length_unit:
-            draft.write(index, data)
     empty = bytearray(target[length_unit])
     empty[length_place] = 0
     if not _only_header(draft.unit(length_unit)[length_place + 1 :], target[length_unit][length_place + 1 :]):
         draft.write(length_unit, bytes(empty))
+    for index, data in target.items():
+        if index != length_unit:
+            draft.write(index, data)
     draft.write(length_unit, target[length_unit], validating=True)
     return Plan(tuple(draft.steps), target, Step(length_unit, bytes(empty)))
 

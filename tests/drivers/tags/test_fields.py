@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from drivers.encoder import CardState
+from drivers.encoder import CardState, FoundCard
 from drivers.errors import IncompatibleCardFormat, Unencodable
 from drivers.tags import TagOptions
 from drivers.tags.options import ClassicKeys, RawOptions, WiegandOptions
-from tests.drivers.tags.rig import NEW, UID, Desk, new_card, writes
+from drivers.virtual.cards import KINDS
+from tests.drivers.tags.rig import NEW, UID, Card, Desk, new_card, writes
 
 OPEN = ClassicKeys(sector_key_a=SecretStr("FFFFFFFFFFFF"))
 
@@ -68,15 +69,86 @@ def test_another_number_than_the_layout_takes_is_refused_before_bind() -> None:
     assert not writes(card)
 
 
-def test_content_that_is_neither_is_foreign() -> None:
+FIELDS = [raw(), raw(encoding="hex", length=12), raw(first=5), wiegand(), wiegand(format="H10304")]
+
+
+def state_at_bind(card: Card, options: TagOptions, number: str) -> CardState:
+    """What `bind` is told; a scan says the same."""
+    desk = Desk(options)
+    scanned = desk.scan(card).state
+    desk.encode(card, number)
+    assert desk.scan(card).card_number == number
+    assert desk.bound[0].state is scanned
+    return scanned
+
+
+def number_for(options: TagOptions) -> str:
+    return "123-4567" if options.layout == "wiegand" else "a1" * 12 if options.raw.encoding == "hex" else NEW
+
+
+@pytest.mark.parametrize("options", FIELDS, ids=lambda options: f"{options.layout}")
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "Classic" not in kind])
+@pytest.mark.parametrize("formatted", [False, True])
+def test_a_card_as_it_is_sold_is_blank(kind: str, formatted: bool, options: TagOptions) -> None:
+    card = new_card(kind, formatted=formatted)
+    assert state_at_bind(card, options, number_for(options)) is CardState.BLANK
+
+
+@pytest.mark.parametrize("empty", ["0300", "03FF0000", "0303D00000FE", "0103A00C340300FE", "0000FE"])
+def test_an_empty_ndef_message_is_blank(empty: str) -> None:
+    card = new_card("Ultralight EV1", formatted=True)
+    card.memory[16:32] = bytes.fromhex(empty).ljust(16, b"\0")
+    assert state_at_bind(card, raw(), NEW) is CardState.BLANK
+
+
+@pytest.mark.parametrize(
+    ("options", "content"),
+    [
+        (raw(), "0103A00C340300FE0000000000000001"),
+        (raw(), "0300FE0000000000000000000000AA00"),
+        (raw(), "0300D101135402656E30313233343536"),  # what the NDEF layout leaves
+        (raw(), "000000000000000000000000DEADBEEF"),
+        (raw(), "FFFFFFFF00000000FFFFFFFF00000000"),
+        (raw(encoding="hex", length=12), "000000000000000000000001"),
+        (raw(first=5), "00000000340300FE0000000000000000000000AA"),
+        (wiegand(), "DEADBEEF"),
+        (wiegand(format="H10304"), "00000000AA"),
+    ],
+)
+def test_content_that_is_neither_is_foreign(options: TagOptions, content: str) -> None:
     card = new_card("NTAG213")
-    assert Desk(wiegand()).scan(card).state is CardState.FOREIGN
-    assert Desk(raw()).scan(card).state is CardState.FOREIGN
+    data = bytes.fromhex(content)
+    card.memory[16 : 16 + len(data)] = data
+    assert state_at_bind(card, options, number_for(options)) is CardState.FOREIGN
+
+
+def test_a_torn_ascii_field_is_blank() -> None:
+    card = new_card("NTAG213")
+    card.memory[16:32] = b"\0\0\0\0567\0XYZ\0" + b"89AB"
+    assert state_at_bind(card, raw(), NEW) is CardState.BLANK
+
+
+def test_a_number_that_is_what_the_factory_writes_is_refused() -> None:
+    card = new_card("NTAG213")
+    with pytest.raises(IncompatibleCardFormat, match="read as blank"):
+        Desk(raw(encoding="hex", length=8)).encode(card, "0103a00c340300fe")
+    assert not writes(card)
+
+
+def test_a_field_over_two_sectors_takes_one_login_each_to_read() -> None:
+    card = new_card("MIFARE Classic 1K")
+    seen: list[list[int]] = []
+
+    def bind(_: FoundCard) -> None:
+        seen.append([operation.number for operation in card.operations if operation.name == "authenticate"])
+
+    Desk(raw(first=6, length=32)).encode(card, "0123456789" * 3, bind=bind)
+    assert seen == [[7, 11]]
 
 
 def test_a_number_that_would_read_as_blank_is_refused() -> None:
     desk, number = Desk(raw(encoding="hex", length=8)), "0000000000000001"
-    with pytest.raises(IncompatibleCardFormat, match="zeros") as caught:
+    with pytest.raises(IncompatibleCardFormat, match="read as blank") as caught:
         desk.encode(new_card("NTAG213"), number)
     assert not isinstance(caught.value, Unencodable)
     assert desk.encode(new_card("MIFARE Classic 1K"), number).card_number == number

@@ -236,7 +236,7 @@ def test_nothing_of_the_content_shows_in_errors() -> None:
     for kind in ("NTAG213", "MIFARE Classic 1K"):
         for effect in (Effect.REFUSE, Effect.SWALLOW, Effect.HALF):
             card = card_with(kind, OLD)
-            card.fault = at(1, effect, name="write")
+            card.fault = at(2, effect, name="write")
             with pytest.raises(EncoderError) as caught:
                 Desk().encode(card)
             said = f"{caught.value} {caught.value!r} {caught.value.data}"
