@@ -25,11 +25,14 @@ BLANK_LEADS = (bytes(12), b"\xff" * 4 + bytes(8))
 leaves the factory (data sheet, table "initial memory content")."""
 TORN_LEAD = re.compile(rb"\0{4}(?:.T\x02e|\xd1\x01.T|\xc1\x01\0\0)", re.DOTALL)
 """An empty first page before the rest of what `encode` makes: see `_torn_start`."""
-_EMPTY = re.compile(rb"(?:\0*|\x03\0|\x03\xff\0\0|(?:\x03\x03|\x03\xff\0\x03|\x03\0)\xd0\0\0)\0*\xfe?\0*")
-"""Nothing, an empty TLV, or one with an empty record (also after its length went to 0); then a terminator at most."""
+_EMPTY = re.compile(
+    rb"(?:\x03\0|\x03\xff\0\0|(?:\x03\x03|\x03\xff\0\x03|\x03\0)\xd0\0\0)?"  # no TLV, an empty one, an empty record
+    rb"\0*(?:\xfe{1,2}\0*)?"
+)
+"""Nothing, and a terminator behind it at most; two where invalidating what stood before one made another."""
 _AS_DELIVERED = re.compile(rb"(?:(?:\xff\xff|\xfe\xff|\xfe\0|\x03\0)\xff\xff|\x03\0\xfe?\0{1,2}4\x03\0\xfe)\0*")
-"""How an MF0ICU1 leaves the factory, and what invalidating that makes of it byte by byte; an empty TLV in the first page
-of an NTAG213, and its second page as it leaves the factory."""
+"""How an MF0ICU1 leaves the factory, and what invalidating that makes of it byte by byte; an empty TLV in the first
+page of an NTAG213, and its second page as it leaves the factory."""
 _ANY = -1
 _HEADS = (
     (0xD1, 0x01, _ANY, 0x54, 0x02, 0x65, 0x6E),

@@ -142,5 +142,56 @@ def test_any_message_reads_as_something(message: bytes) -> None:
     assert reading.found or not message
 
 
+HEAD = "D101135402656E"
+
+
+@pytest.mark.parametrize(
+    ("content", "empty", "remains"),
+    [
+        ("", True, False),
+        ("FE", True, False),
+        ("0300FE", True, False),
+        ("0000FE", True, False),
+        ("03FF0000FE", True, False),
+        ("0303D00000FE", True, False),
+        ("0300D00000FE", True, False),
+        (FACTORY_NTAG213, True, False),
+        ("0300FE00340300FE", True, False),
+        ("FFFFFFFF", True, False),
+        ("0300FFFF", True, False),
+        ("FE01", False, False),
+        ("FE00FE", False, False),
+        ("0300FE00FE", False, False),
+        ("FFFFFFFF000000000000000001", False, False),
+        ("0300" + HEAD, False, True),
+        ("0300" + HEAD + "DEADBEEF", False, True),
+        ("0300FE00" + HEAD[4:], False, True),
+        ("0300FE00" + HEAD[4:12], False, True),
+        ("0300FE00" + HEAD[4:8], False, False),  # one byte that tells is too little
+        ("0300FE00" + HEAD[4:12] + "AA", False, False),
+        ("0300D1010A54026465", False, False),  # German
+        ("0300D10104550061", False, False),  # a URI
+        ("0300" + "0102" + "D101FC5402656E", False, True),
+        ("0300" + "0102" + "C101000001005402656E", False, True),
+        ("0300" + "FE00" + "C1010000", False, True),
+        ("0300" + "0102" + "C101000101005402656E", False, False),
+        ("00000000" + HEAD[4:] + "3132", False, True),
+        ("FE00" + HEAD, False, False),
+    ],
+)
+def test_what_lies_behind_nothing(content: str, empty: bool, remains: bool) -> None:
+    data = bytes.fromhex(content).ljust(48, b"\0")
+    found = ndef.read(data, 48, base=16)
+    assert found.state is CardState.BLANK
+    assert (ndef.is_empty(data, found), ndef.is_own_remains(data, found)) == (empty, remains)
+
+
+@given(st.sampled_from(["0300", "0300FE", "FE"]), st.binary(min_size=3, max_size=30).filter(all))
+def test_other_content_is_not_taken_for_nothing(lead: str, content: bytes) -> None:
+    data = bytes.fromhex(lead) + content
+    found = ndef.read(data, len(data), base=16)
+    assert not ndef.is_empty(data, found)
+
+
 def test_a_number_never_shows_in_a_repr() -> None:
     assert "0123456789ABCDEF" not in repr(read(GOLDEN))

@@ -124,7 +124,7 @@ def test_content_that_is_neither_is_foreign(options: TagOptions, content: str) -
 
 def test_a_torn_ascii_field_is_blank() -> None:
     card = new_card("NTAG213")
-    card.memory[16:32] = b"\0\0\0\0567\0XYZ\0" + b"89AB"
+    card.memory[16:32] = bytes(4) + b"567\0" + b"XYZ\0" + b"89AB"
     assert state_at_bind(card, raw(), NEW) is CardState.BLANK
 
 

@@ -72,6 +72,20 @@ def test_no_torn_memory_reads_as_another_number(memory: bytes, number: str, unit
     assert all(after[unit * index :][:unit] == data for index, data in plan.target.items())
 
 
+@given(FILLER, st.sampled_from(["", "FE", "0300", "0300FE", "03FF0000"]), NUMBERS, st.sampled_from([4, 16]))
+def test_what_a_cut_leaves_on_a_blank_memory_can_be_told(filler: bytes, tail: str, number: str, unit: int) -> None:
+    memory = (filler + bytes.fromhex(tail)).ljust(SIZE, b"\0")
+    found, tlv = ndef.read(memory, SIZE, base=16), ndef.encode(number)
+    if found.state is not CardState.BLANK:
+        return
+    now = bytearray(memory)
+    for step in plan_tlv(units(memory, unit), unit, found.at, tlv, blank=True).steps[:-1]:
+        now[unit * step.index : unit * step.index + unit] = step.data
+        left = ndef.read(bytes(now), SIZE, base=16)
+        assert (left.state, left.at) in ((CardState.BLANK, found.at), (CardState.BLANK, 0))
+        assert ndef.is_empty(bytes(now), left) or ndef.is_own_remains(bytes(now), left)
+
+
 def test_a_number_that_holds_an_ndef_message_itself() -> None:
     """Its letter's bytes are a length and a record's flags: half a first page would make a number of what follows."""
     number, memory = "\x03\u00d1\x01\x04T\x02enX", bytes(300)
