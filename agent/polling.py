@@ -94,7 +94,8 @@ class Polling:
         self._known_before = False  # the first pass decides on everything anew: the configuration may have changed
         self._deleted_since = clock.now_text()
         self._unreadable = 0
-        self._seen_pages: dict[tuple[bool, int], bytes] = {}  # what came before, to the byte, needs no second look
+        self._known: dict[str, bytes] | None = None  # as at the beginning of the pass, where it is not too much to hold
+        self._seen_pages: dict[tuple[bool, int], int] = {}  # what came before, to the byte, needs no second look
         self.remarks = Remarks()
         events.listen(self._forget_pages)
         self.service_up: bool | None = None
@@ -138,15 +139,16 @@ class Polling:
             ServiceError: the pass came to an early end; what it saw is in the journal.
         """
         unreadable = number = 0
+        self._known = await asyncio.to_thread(self._journal.few_known_digests)
         async for page in self._service.credentials(only_unissued=not full):
             self._service_state(None)
             number += 1
-            if self._seen_pages.get((full, number)) == page.digest:
+            if self._seen_pages.get((full, number)) == page.mark:
                 continue
             news, without_id = await asyncio.to_thread(self._take_in, page)
             unreadable += without_id
             if not without_id:
-                self._seen_pages[full, number] = page.digest
+                self._seen_pages[full, number] = page.mark
             if news:
                 self._events.publish("job")
             self._claim_what_may(joiners=False)
@@ -174,7 +176,9 @@ class Polling:
         """Bring a page into the journal. Returns how many entries were news, and how many had no readable id."""
         unreadable = 0
         ids = [id_of(item) for item in page.items]
-        known = self._journal.known_digests([i for i in ids if i is not None])
+        known = self._known
+        if known is None:
+            known = self._journal.known_digests([i for i in ids if i is not None])
         intakes = []
         for acs_credential_id, item in zip(ids, page.items, strict=True):
             if acs_credential_id is None:

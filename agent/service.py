@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,12 +62,12 @@ class NotAllowed(Refused):
 class Page:
     """One page of a list: parsed JSON objects as they came, and when they were asked for (text, as in clock.py).
 
-    `digest` tells one state of the page from another: what came before needs no second look.
+    `mark` tells one state of the page from another, within this process: what came before needs no second look.
     """
 
     items: Sequence[object]
     asked_at: str
-    digest: bytes
+    mark: int
 
 
 class Service:
@@ -120,11 +119,11 @@ class Service:
         cursors: set[str] = set()
         for _ in range(_MOST_PAGES):
             asked_at = clock.now_text()
-            answer, digest = await self._list_page(body, only_unissued)
+            answer, mark = await self._list_page(body, only_unissued)
             items = answer.get("acs_credentials")
             if not isinstance(items, list):
                 raise Unreachable("The service's list of credentials has no acs_credentials.")
-            yield Page(items, asked_at, digest)
+            yield Page(items, asked_at, mark)
             cursor = _next_cursor(answer)
             if cursor is None:
                 return
@@ -134,7 +133,7 @@ class Service:
             body["page_cursor"] = cursor
         raise Unreachable(f"The service's list has no end after {_MOST_PAGES} pages.")
 
-    async def _list_page(self, body: dict[str, Any], only_unissued: bool) -> tuple[Mapping[str, Any], bytes]:
+    async def _list_page(self, body: dict[str, Any], only_unissued: bool) -> tuple[Mapping[str, Any], int]:
         path = "/acs/credentials/list"
         if only_unissued and self._takes_is_issued is not False:
             try:
@@ -225,8 +224,8 @@ class Service:
 
     async def _exchange(
         self, path: str, body: dict[str, Any], headers: Mapping[str, str] | None = None
-    ) -> tuple[Mapping[str, Any], bytes]:
-        """One request: the JSON object of the answer, and a digest of its bytes."""
+    ) -> tuple[Mapping[str, Any], int]:
+        """One request: the JSON object of the answer, and a mark of its bytes."""
         try:
             # The whole exchange has an end, also with a service that sends a byte now and then.
             async with asyncio.timeout(120), self._http.stream("POST", path, json=body, headers=headers) as response:
@@ -237,7 +236,7 @@ class Service:
         if response.status_code == 200:
             if answer is None:
                 raise Unreachable("The service's answer is not a JSON object.")
-            return answer, hashlib.blake2b(content, digest_size=16).digest()
+            return answer, hash(content)
         raise _trouble(response, answer)
 
 
