@@ -17,6 +17,16 @@ CANCELLED_BY_PERSON = "cancelled"
 def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_for: bool) -> None:
     """Make the credential's job, or bring it into line. See `Journal.take_in`."""
     now = clock.now_text()
+    content = (
+        intake.credential,
+        intake.digest,
+        intake.reissue,
+        intake.vendor,
+        intake.issued,
+        intake.card_number,
+        intake.sort_key,
+        intake.ends_at,
+    )
     row = connection.execute(
         f"SELECT * FROM jobs WHERE acs_credential_id = ? AND state IN {OPEN}",
         (intake.acs_credential_id,),
@@ -34,14 +44,7 @@ def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_
                 intake.ready,
                 intake.code,
                 intake.reason,
-                intake.credential,
-                intake.digest,
-                intake.reissue,
-                intake.vendor,
-                intake.issued,
-                intake.card_number,
-                intake.sort_key,
-                intake.ends_at,
+                *content,
                 intake.asked,
                 *(("agent", "waiting") if intake.state is JobState.HELD else (None, None)),
                 now,
@@ -55,17 +58,7 @@ def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_
         "UPDATE jobs SET credential = ?, digest = ?, reissue = ?, vendor = ?, issued = ?, "
         "card_number = ?, sort_key = ?, ends_at = ? "
         "WHERE job_id = ?",
-        (
-            intake.credential,
-            intake.digest,
-            intake.reissue,
-            intake.vendor,
-            intake.issued,
-            intake.card_number,
-            intake.sort_key,
-            intake.ends_at,
-            job.job_id,
-        ),
+        (*content, job.job_id),
     )
     _join(connection, job.job_id, intake.joins)
     if job.state in (JobState.BOUND, JobState.WRITING, JobState.VERIFIED):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -11,30 +11,11 @@ import pytest
 from agent import picking
 from agent.attempts import Attempt
 from agent.journal import IllegalStep, JobState
-from tests.agent.test_station import change_access, create, delete, issued, job, poll, swap
+from tests.agent.guests import change_access, create, desk, issued, job, poll, sandbox, service, swap
 from tests.rig.agent import VIRTUAL, Running, running_agent
-from tests.rig.sandbox import Sandbox, running_sandbox
+from tests.rig.sandbox import Sandbox
 
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with running_sandbox(cards=0) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def service(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    with sandbox.client() as client:
-        for credential in client.post("/acs/credentials/list", json={}).json()["acs_credentials"]:
-            delete(client, credential["acs_credential_id"])
-        yield client
-
-
-@pytest.fixture
-async def desk(tmp_path: Path, sandbox: Sandbox, service: httpx.Client) -> AsyncIterator[Running]:
-    async with running_agent(tmp_path, sandbox.url, sandbox.key) as running:
-        await running.until(lambda: running.agent.stations[0].online, "the encoder")
-        yield running
+__all__ = ["desk", "sandbox", "service"]
 
 
 @pytest.fixture
