@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 _FULL_PASS_EVERY = 10  # polls; where the service leaves issued ones out, only a full pass finds needs_to_be_reissued
 _MOST_OF_THE_TIME = 0.1  # a long list is polled less often: at most this share of the time goes into polling
 _KEPT_REMARKS = 200
+_LONGEST_PAUSE = 10.0  # seconds between looks whether the service is back
 
 _STATE = {
     Action.ENCODE: JobState.WAITING,
@@ -127,7 +128,7 @@ class Polling:
             took = time.monotonic() - began
             pause = max(self._interval, took * (1 / _MOST_OF_THE_TIME - 1))
             if failures:
-                pause = min(self._interval * 2 ** min(failures - 1, 5), max(30.0, self._interval))
+                pause = min(self._interval * 2 ** min(failures - 1, 5), max(_LONGEST_PAUSE, self._interval))
             self._poll_now.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._poll_now.wait(), pause)

@@ -11,8 +11,8 @@ import structlog
 
 from agent import clock
 from agent.credential import NEEDS_TO_BE_REISSUED, WAITING_TO_BE_ISSUED, Credential, MalformedCredential
-from agent.events import Events
-from agent.journal import Journal, OutboxEntry
+from agent.events import Event, Events
+from agent.journal import Journal, JournalError, OutboxEntry
 from agent.service import LONGEST_RETRY_AFTER_S, Gone, NotAllowed, Refused, Service, ServiceError, Unreachable
 
 log = structlog.get_logger(__name__)
@@ -31,6 +31,13 @@ class Reporting:
         self._events = events
         self._due_now = asyncio.Event()
         self.key_refused = False
+        events.listen(self._follow)
+
+    def _follow(self, event: Event) -> None:
+        if event.kind == "service" and event.data["up"]:
+            with contextlib.suppress(JournalError):
+                self._journal.retry_now()
+            self._due_now.set()
 
     def report_soon(self) -> None:
         """There is something new in the outbox."""

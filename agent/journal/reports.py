@@ -11,6 +11,13 @@ from agent.journal.rows import audit_job, end_entry, job_of, move, note
 class Reports(Choosing):
     """What the service's answers do to the outbox and its jobs."""
 
+    def retry_now(self) -> None:
+        """The service is back: what was put off while it was away is due."""
+        if not self.count_reports():
+            return
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE outbox SET next_try_at = ? WHERE state = 'pending'", (clock.now_text(),))
+
     def record_acknowledged(self, entry: OutboxEntry) -> None:
         """The service has applied the report."""
         self._end_report(entry, OutboxState.ACKNOWLEDGED, JobState.REPORTED, "reported", "Issued.", "reported")

@@ -201,6 +201,25 @@ async def test_until_it_is_acknowledged_with_one_key(peer: Scripted, journal: Jo
     assert len({str(request.body) for request in peer.requests}) == 1
 
 
+async def test_a_service_that_is_back_gets_what_was_put_off(peer: Scripted, journal: Journal) -> None:
+    events = Events()
+    service = Service(ServiceConfig(endpoint=peer.url))
+    reporting = Reporting(service, journal, events)
+    peer.answer = lambda _: (503, b"", {"Retry-After": "600"})
+    await reporting.send(entry(journal))
+    peer.answer = lambda _: (200, OK)
+    task = asyncio.create_task(reporting.run())
+    events.publish("service", up=False)
+    await asyncio.sleep(0)
+    assert len(peer.requests) == 1
+    events.publish("service", up=True)
+    async with asyncio.timeout(10):
+        while journal.job(1).state is not JobState.REPORTED:
+            await asyncio.sleep(0)
+    task.cancel()
+    await service.aclose()
+
+
 async def test_it_sleeps_until_there_is_something(peer: Scripted, journal: Journal, reporting: Reporting) -> None:
     peer.answer = lambda _: (200, OK)
     await reporting.send(entry(journal))
