@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from drivers import registry
 
-DEFAULT_PATH = Path("/etc/card-encoder/config.toml")
 API_KEY_VARIABLE = "CARD_ENCODER_API_KEY"
 
 Mode = Literal["auto", "attended"]

@@ -7,7 +7,6 @@ or changed reaches the journal.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import json
 import time
@@ -91,7 +90,6 @@ class Polling:
         self._vendors = frozenset(writable_vendors)
         self._claims = claims
         self._in_hand = in_hand
-        self._poll_now = asyncio.Event()
         self._known_before = False  # the first pass decides on everything anew: the configuration may have changed
         self._deleted_since = clock.now_text()
         self._unreadable = 0
@@ -109,10 +107,6 @@ class Polling:
         if event.kind in ("job", "outcome", "report"):
             self._seen_pages.clear()
 
-    def poll_soon(self) -> None:
-        """Don't wait for the interval."""
-        self._poll_now.set()
-
     async def run(self) -> None:
         """Poll until cancelled. Trouble with the service never ends it."""
         count = failures = 0
@@ -129,9 +123,7 @@ class Polling:
             pause = max(self._interval, took * (1 / _MOST_OF_THE_TIME - 1))
             if failures:
                 pause = min(self._interval * 2 ** min(failures - 1, 5), max(_LONGEST_PAUSE, self._interval))
-            self._poll_now.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._poll_now.wait(), pause)
+            await asyncio.sleep(pause)
 
     async def poll_once(self, *, full: bool = True) -> None:
         """One pass over all that the service lists; `full` asks for issued credentials too.

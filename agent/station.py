@@ -167,14 +167,15 @@ class Station:
                 self._scans.popleft()
             if not self.card_here:
                 if await self._in_thread(self.encoder.wait_for_card):
-                    self.card_here, self.spent, self._refused = True, None, None
+                    # Nothing that was known of an earlier card holds for this one, however that went away.
+                    self.card_here, self.spent, self._refused, self._found = True, None, None, None
                     self._changed()
             elif self._scans:
                 await self._scan(self._scans.popleft())
             elif (job := self._next_job()) is not None:
                 await self._encode(job)
             elif await self._in_thread(self.encoder.wait_for_removal):
-                self.card_here, self.spent, self._still_there, self._found = False, None, None, None
+                self.card_here, self.spent, self._still_there = False, None, None
                 self._changed()
 
     def _next_job(self) -> Job | None:
@@ -224,6 +225,7 @@ class Station:
         except IllegalStep as error:
             # A person or the service was quicker: the job is no longer what it was when it was chosen.
             log.info("job has gone on", job_id=job.job_id, error=str(error))
+            self._journal.recover(self.name)  # whatever the step left half done: this encoder has no other job
             await asyncio.sleep(_PAUSE_AFTER_A_RACE)
         except EncoderError as error:
             if self._is_for_another_card(job, error):

@@ -9,7 +9,6 @@ from typing import Any
 USAGE = 2
 CONFIGURATION = 3
 AGENT_NOT_RUNNING = 4
-SERVICE = 5
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ stay the same.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -33,8 +33,6 @@ _SCAN_ERRORS = frozenset(
     }
 )
 """The types that a SCAN_CREDENTIAL attempt may fail with."""
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class SeamApi:

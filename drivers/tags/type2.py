@@ -24,7 +24,7 @@ from drivers.tags.tag import OpenedTag
 
 CC_PAGE, USER_PAGE = 3, USER_START
 CC_MAGIC = 0xE1
-NDEF_READ_WRITE, NDEF_READ_ONLY = 0x00, 0x0F
+NDEF_READ_WRITE = 0x00
 SMALLEST_USER_BYTES = 48
 """What every Type 2 tag of NXP has at least (MF0ICU1)."""
 

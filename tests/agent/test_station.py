@@ -173,6 +173,24 @@ async def test_a_number_that_fits_no_card_holds_up_nobody(
         assert (job(desk, wrong).state, job(desk, wrong).code) == (JobState.HELD, "number_does_not_fit")
 
 
+async def test_what_was_known_of_a_card_goes_with_the_encoder(desk: Running, service: httpx.Client) -> None:
+    """An encoder that was away may come back with another card on it."""
+    first = create(service, "1")
+    await poll(desk)
+    own_card = await swap(desk)
+    await issued(desk, first)
+    change_access(service, first)
+    await poll(desk)
+    await swap(desk)
+    station = desk.agent.stations[0]
+    await desk.until(lambda: station._found is not None and not station.job, "the blank card to be looked at")
+    desk.encoder.fail_next("offline")
+    await desk.agent.operations.scan(encoder=None).over.wait()
+    await desk.until(lambda: station.online and station.card_here, "the encoder to be back")
+    await swap(desk, own_card)
+    await issued(desk, first)
+
+
 async def test_what_was_deleted_at_the_last_moment_is_not_written(desk: Running, service: httpx.Client) -> None:
     first, second = create(service, "1"), create(service, "2")
     await poll(desk)
