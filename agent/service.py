@@ -19,6 +19,7 @@ import pydantic_core
 from agent import clock
 from agent.config import ServiceConfig
 from agent.credential import Credential, MalformedCredential, read
+from drivers.steps import step
 
 PAGE_LIMIT = 500
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
@@ -137,7 +138,7 @@ class Service:
         path = "/acs/credentials/list"
         if only_unissued and self._takes_is_issued is not False:
             try:
-                page = await self._exchange(path, {**body, "is_issued": False})
+                page = await self._exchange("request.list", path, {**body, "is_issued": False})
             except Refused as error:
                 if error.status != 400:
                     raise
@@ -145,7 +146,7 @@ class Service:
             else:
                 self._takes_is_issued = True
                 return page
-        return await self._exchange(path, body)
+        return await self._exchange("request.list", path, body)
 
     async def get(self, acs_credential_id: str) -> Credential:
         """The credential as it is now.
@@ -155,7 +156,7 @@ class Service:
             MalformedCredential: it can't be read.
             ServiceError: others.
         """
-        answer = await self._post("/acs/credentials/get", {"acs_credential_id": acs_credential_id})
+        answer = await self._post("request.get", "/acs/credentials/get", {"acs_credential_id": acs_credential_id})
         credential = read(answer.get("acs_credential"))
         if credential.acs_credential_id != acs_credential_id:
             raise MalformedCredential(acs_credential_id, "the service answered with another credential")
@@ -186,7 +187,7 @@ class Service:
             Unreachable: send it again, with the same key.
         """
         answer = await self._post(
-            self._config.report_path, dict(path_body), headers={"Idempotency-Key": idempotency_key}
+            "request.report", self._config.report_path, dict(path_body), headers={"Idempotency-Key": idempotency_key}
         )
         try:
             return read(answer.get("acs_credential"))
@@ -202,7 +203,9 @@ class Service:
         if not self._has_events:
             return []
         try:
-            answer = await self._post("/events/list", {"since": since, "event_type": "acs_credential.deleted"})
+            answer = await self._post(
+                "request.events", "/events/list", {"since": since, "event_type": "acs_credential.deleted"}
+            )
         except Refused:
             self._has_events = False
             return []
@@ -217,19 +220,23 @@ class Service:
         ]
 
     async def _post(
-        self, path: str, body: dict[str, Any], headers: Mapping[str, str] | None = None
+        self, name: str, path: str, body: dict[str, Any], headers: Mapping[str, str] | None = None
     ) -> Mapping[str, Any]:
-        answer, _ = await self._exchange(path, body, headers)
+        answer, _ = await self._exchange(name, path, body, headers)
         return answer
 
     async def _exchange(
-        self, path: str, body: dict[str, Any], headers: Mapping[str, str] | None = None
+        self, name: str, path: str, body: dict[str, Any], headers: Mapping[str, str] | None = None
     ) -> tuple[Mapping[str, Any], int]:
-        """One request: the JSON object of the answer, and a mark of its bytes."""
+        """One request, which is the step of this name: the JSON object of the answer, and a mark of its bytes."""
         try:
             # The whole exchange has an end, also with a service that sends a byte now and then.
-            async with asyncio.timeout(120), self._http.stream("POST", path, json=body, headers=headers) as response:
-                content = await _content(response)
+            with step(name):
+                async with (
+                    asyncio.timeout(120),
+                    self._http.stream("POST", path, json=body, headers=headers) as response,
+                ):
+                    content = await _content(response)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
             raise Unreachable(f"The service can't be reached ({_name(error)}).") from error
         answer = _object(content)

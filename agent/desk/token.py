@@ -8,6 +8,8 @@ import os
 import secrets
 from pathlib import Path
 
+from drivers.steps import step
+
 PREFIX = "seam_"
 """The `seam` SDK refuses an API key without it."""
 
@@ -60,6 +62,7 @@ def _make(path: Path) -> None:
             out.write(f"{PREFIX}{secrets.token_urlsafe(32)}\n")
             out.flush()
             os.fsync(out.fileno())
-        os.link(new, path)
+        with step("file.desk_token"):
+            os.link(new, path)
     finally:
         new.unlink()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agent.journal.model import IllegalStep, JournalError
 from agent.journal.schema import MIGRATIONS
+from drivers.steps import step
 
 
 class Database:
@@ -61,7 +62,7 @@ class Database:
             )
 
     def _migrate(self) -> None:
-        with self.transaction() as connection:
+        with self.transaction("migrate") as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version > len(MIGRATIONS):
                 raise JournalError(
@@ -74,21 +75,22 @@ class Database:
                 connection.execute(f"PRAGMA user_version = {number}")
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing, and on the disk when it ends.
+    def transaction(self, name: str) -> Iterator[sqlite3.Connection]:
+        """All or nothing, and on the disk when it ends. `name` is the step's: see drivers/steps.py.
 
         Raises:
             IllegalStep: the database's own rules refuse it.
             JournalError: the disk or the file is at fault.
         """
-        with self._lock:
+        with self._lock, step(f"journal.{name}"):
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as error:
                 raise JournalError(f"The journal can't be written ({error}). Nothing was changed.") from error
             try:
                 yield self._connection
-                self._connection.execute("COMMIT")
+                with step(f"commit.{name}"):
+                    self._connection.execute("COMMIT")
             except BaseException as error:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")

@@ -45,7 +45,7 @@ class Journal(Reports):
         """
         if not intakes:
             return
-        with self._database.transaction() as connection:
+        with self._database.transaction("take_in") as connection:
             for intake in intakes:
                 take_in(connection, intake, seen_at, asked_for)
 
@@ -59,7 +59,7 @@ class Journal(Reports):
             which += " AND NOT EXISTS (SELECT 1 FROM joins WHERE joins.job_id = jobs.job_id)"
         if not self._database.row(f"SELECT 1 FROM jobs WHERE {which} LIMIT 1"):
             return 0
-        with self._database.transaction() as connection:
+        with self._database.transaction("claim") as connection:
             return connection.execute(
                 f"UPDATE jobs SET state = 'claimed', updated_at = ? WHERE {which}", (clock.now_text(),)
             ).rowcount
@@ -75,7 +75,7 @@ class Journal(Reports):
         overwrite: bool = False,
     ) -> Job:
         """A person wants this credential encoded next. Its job must be open and not held."""
-        with self._database.transaction() as connection:
+        with self._database.transaction("pick") as connection:
             job = open_job_of(connection, acs_credential_id)
             if job.state is JobState.WAITING:
                 move(connection, job, JobState.CLAIMED)
@@ -107,7 +107,7 @@ class Journal(Reports):
 
         `back_to_waiting` where jobs are only written when somebody picks them.
         """
-        with self._database.transaction() as connection:
+        with self._database.transaction("unpick") as connection:
             job = job_of(connection, job_id)
             if job.asked and job.state in (JobState.CLAIMED, JobState.WAITING):
                 move(
@@ -135,7 +135,7 @@ class Journal(Reports):
 
         A job that is already writing stays so: what its card holds is unknown until it was read back.
         """
-        with self._database.transaction() as connection:
+        with self._database.transaction("bind_card") as connection:
             if job_of(connection, job.job_id).state is not job.state:
                 raise IllegalStep(f"Job {job.job_id} has gone on meanwhile.")
             if job.state is JobState.WRITING:
@@ -157,7 +157,7 @@ class Journal(Reports):
 
     def begin_writing(self, job: Job, attempt: int, *, card_number: str | None, number_is_uid: bool) -> None:
         """The next byte changes the card: from here on what it holds is unknown until it was read back."""
-        with self._database.transaction() as connection:
+        with self._database.transaction("begin_writing") as connection:
             the_attempt(connection, attempt)
             now_job = job_of(connection, job.job_id)
             if now_job.state is not JobState.WRITING:
@@ -192,7 +192,7 @@ class Journal(Reports):
             "acs_encoder_id": None,
             "replaces_card_number": replaces_card_number,
         }
-        with self._database.transaction() as connection:
+        with self._database.transaction("record_verified") as connection:
             the_attempt(connection, attempt)
             current = job_of(connection, job.job_id)
             if current.state is not JobState.WRITING:
@@ -223,7 +223,7 @@ class Journal(Reports):
 
         Not so where `job`, as it stood before this attempt, was `writing` already: that stays unknown.
         """
-        with self._database.transaction() as connection:
+        with self._database.transaction("record_left") as connection:
             current = job_of(connection, job.job_id)
             if current.state in (JobState.BOUND, JobState.WRITING) and job.state is not JobState.WRITING:
                 move(connection, current, JobState.CLAIMED, code=error_type, reason=error)
@@ -242,7 +242,7 @@ class Journal(Reports):
 
     def record_card_refused(self, job: Job, *, encoder: str, uid: str, error_type: str, error: str) -> None:
         """The card that came was not bound: the job stays as it was, the refusal is kept."""
-        with self._database.transaction() as connection:
+        with self._database.transaction("record_card_refused") as connection:
             note(connection, job, error_type, error)
             append(
                 connection,
@@ -256,7 +256,7 @@ class Journal(Reports):
 
     def record_unknown(self, job: Job, attempt: int, *, error_type: str, error: str) -> None:
         """The attempt ended in the middle: the job stays `writing` until this card was read again."""
-        with self._database.transaction() as connection:
+        with self._database.transaction("record_unknown") as connection:
             current = job_of(connection, job.job_id)
             note(connection, current, error_type, error)
             end_attempt(connection, attempt, "unknown", error_type, error)
@@ -266,7 +266,7 @@ class Journal(Reports):
 
     def hold(self, job_id: int, *, actor: str, code: str, reason: str) -> Job:
         """Nobody encodes this job until a person resumes it."""
-        with self._database.transaction() as connection:
+        with self._database.transaction("hold") as connection:
             job = job_of(connection, job_id)
             move(connection, job, JobState.HELD, code=code, reason=reason)
             set_held(connection, job, actor)
@@ -276,7 +276,7 @@ class Journal(Reports):
     def resume(self, job_id: int, *, actor: str) -> Job:
         """A person lets a held job go on, consenting to what it was held for; or has a refused report sent again."""
         now = clock.now_text()
-        with self._database.transaction() as connection:
+        with self._database.transaction("resume") as connection:
             job = job_of(connection, job_id)
             if job.state is JobState.HELD:
                 target = JobState.WRITING if job.held_from == JobState.WRITING else JobState.WAITING
@@ -300,7 +300,7 @@ class Journal(Reports):
 
     def cancel(self, job_id: int, *, actor: str, code: str, reason: str) -> Job:
         """Nothing is to be encoded for this job any more."""
-        with self._database.transaction() as connection:
+        with self._database.transaction("cancel") as connection:
             job = job_of(connection, job_id)
             move(connection, job, JobState.CANCELLED, code=code, reason=reason)
             audit_job(connection, "cancelled", job, actor=actor, code=code)
@@ -308,7 +308,7 @@ class Journal(Reports):
 
     def release_card(self, job_id: int, *, actor: str, reason: str) -> Job:
         """A person says that the card of an interrupted job won't come back: it is void, another may be written."""
-        with self._database.transaction() as connection:
+        with self._database.transaction("release_card") as connection:
             job = job_of(connection, job_id)
             move(connection, job, JobState.CLAIMED, code="card_given_up", reason="Its first card was given up.")
             connection.execute(
@@ -327,7 +327,7 @@ class Journal(Reports):
         if not self._database.row(f"SELECT 1 FROM jobs WHERE {due} LIMIT 1", now, *in_hand):
             return []
         reason = "Its validity ended before it was encoded."
-        with self._database.transaction() as connection:
+        with self._database.transaction("expire") as connection:
             jobs = [
                 Job.of(row) for row in connection.execute(f"SELECT * FROM jobs WHERE {due} LIMIT 500", (now, *in_hand))
             ]
@@ -346,7 +346,7 @@ class Journal(Reports):
         stays = job is None or job.job_id in in_hand or job.state in (JobState.BOUND, JobState.VERIFIED)
         if stays and not self.cards_of(acs_credential_id):
             return False
-        with self._database.transaction() as connection:
+        with self._database.transaction("record_deleted") as connection:
             if job is not None and not stays:
                 reason = "It was deleted at the service."
                 move(connection, job, JobState.CANCELLED, code="credential_deleted", reason=reason)
@@ -367,7 +367,7 @@ class Journal(Reports):
         """After a start (or, for one encoder, after trouble with this file): what was bound had no byte written and is
         free again; what was writing stays unknown. Returns how many of each there were.
         """
-        with self._database.transaction() as connection:
+        with self._database.transaction("recover") as connection:
             now = clock.now_text()
             connection.execute(
                 "UPDATE attempts SET ended_at = ?, "

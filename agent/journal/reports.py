@@ -15,7 +15,7 @@ class Reports(Choosing):
         """The service is back: what was put off while it was away is due."""
         if not self.count_reports():
             return
-        with self._database.transaction() as connection:
+        with self._database.transaction("retry_now") as connection:
             connection.execute("UPDATE outbox SET next_try_at = ? WHERE state = 'pending'", (clock.now_text(),))
 
     def record_acknowledged(self, entry: OutboxEntry) -> None:
@@ -37,7 +37,7 @@ class Reports(Choosing):
 
     def record_refused(self, entry: OutboxEntry, answer: str) -> None:
         """The service refuses the report as such: kept and shown, sent again only when a person resumes the job."""
-        with self._database.transaction() as connection:
+        with self._database.transaction("record_refused") as connection:
             end_entry(connection, entry, OutboxState.REFUSED, answer)
             job = job_of(connection, entry.job_id)
             reason = f"The service refuses the report ({answer}). `card-encoder resume {job.job_id}` sends it again."
@@ -46,7 +46,7 @@ class Reports(Choosing):
 
     def record_retry(self, entry: OutboxEntry, *, next_try_at: str, answer: str) -> None:
         """No acknowledgement this time: it is sent again then."""
-        with self._database.transaction() as connection:
+        with self._database.transaction("record_retry") as connection:
             connection.execute(
                 "UPDATE outbox SET tries = tries + 1, next_try_at = ?, last_answer = ?, updated_at = ? "
                 "WHERE outbox_id = ?",
@@ -56,7 +56,7 @@ class Reports(Choosing):
     def _end_report(
         self, entry: OutboxEntry, state: OutboxState, job_state: JobState, code: str, reason: str, answer: str
     ) -> None:
-        with self._database.transaction() as connection:
+        with self._database.transaction("end_report") as connection:
             end_entry(connection, entry, state, answer)
             job = job_of(connection, entry.job_id)
             move(connection, job, job_state, code=code, reason=reason)

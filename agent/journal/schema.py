@@ -150,5 +150,12 @@ CREATE TRIGGER audit_stays BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the
 CREATE TRIGGER audit_is BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail is kept'); END;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1,)
+_V2 = """
+CREATE TABLE identity (journal_id TEXT NOT NULL); -- by which the desks that share a system tell each other apart
+INSERT INTO identity VALUES (lower(hex(randomblob(16))));
+CREATE TRIGGER identity_stays BEFORE DELETE ON identity BEGIN SELECT RAISE(ABORT, 'a journal stays itself'); END;
+ALTER TABLE jobs ADD COLUMN claim_token INTEGER;  -- of the claim that this desk holds on it, where desks share a system
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2)
 """MIGRATIONS[n] leads from schema version n to n + 1. Never change one that was released: add another."""

@@ -17,6 +17,7 @@ from drivers.pcsc import codec, winscard
 from drivers.pcsc.holders import likely_holders
 from drivers.pcsc.lane import Lane, NoAnswer
 from drivers.pcsc.winscard import Card, Context, PcscError
+from drivers.steps import step
 from drivers.tags.link import TagLost
 
 T = TypeVar("T")
@@ -92,7 +93,8 @@ class Session:
             EncoderCommunicationTimeout: the reader doesn't answer, or makes no sense.
             EncoderNotOnline: reader or pcscd are gone.
         """
-        raw = self._in_exchange(lambda: self._card.transmit(apdu))
+        with step("card.exchange"):
+            raw = self._in_exchange(lambda: self._card.transmit(apdu))
         if not raw:
             raise TagLost("the card left in the middle of a command")
         try:

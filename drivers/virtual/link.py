@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from drivers.steps import step
 from drivers.tags.link import KeyType, TagLost
 from drivers.virtual.cards import VirtualClassic, VirtualType2
 from drivers.virtual.tray import Card, Tray
@@ -50,7 +51,8 @@ class VirtualField:
         if not self.steady():
             raise TagLost
         try:
-            return operation()
+            with step("card.exchange"):
+                return operation()
         except TagLost:
             self._tray.take()
             raise

@@ -1,0 +1,31 @@
+"""The names of all steps that the agent and its drivers take (drivers/steps.py), found in their source."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+SOURCE = [Path(__file__).parents[2] / package for package in ("agent", "drivers")]
+
+
+def all_steps() -> set[str]:
+    """Every name that can reach a probe. A transaction is two steps: itself, and its commit."""
+    found: set[str] = set()
+    for file in (file for folder in SOURCE for file in folder.rglob("*.py")):
+        if "sandbox" in file.parts:
+            continue  # stands in for somebody else's service
+        for function, name in _named_calls(ast.parse(file.read_text())):
+            if function == "transaction":
+                found |= {f"journal.{name}", f"commit.{name}"}
+            elif function in ("step", "_post", "_exchange") and "." in name:
+                found.add(name)
+    return found
+
+
+def _named_calls(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if isinstance(node.args[0].value, str):
+                yield function, node.args[0].value
