@@ -7,7 +7,7 @@ BIN    := .venv/bin
 BUILD_PACKAGES := python3-venv python3-dev gcc libc6-dev libpcsclite-dev pkg-config
 # The real parts that the tests run against.
 # npm may have come with a Node.js that isn't Debian's, and then Debian's can't be installed beside it.
-TEST_PACKAGES  := $(BUILD_PACKAGES) pcscd vsmartcard-vpcd systemd systemd-container dbus udev umockdev kmod util-linux \
+TEST_PACKAGES  := $(BUILD_PACKAGES) pcscd vsmartcard-vpcd postgresql systemd systemd-container dbus udev umockdev kmod util-linux \
                   chromium $(if $(shell command -v npm),,npm)
 
 define need
