@@ -103,6 +103,7 @@ class Job:
     credential: dict[str, Any] = field(repr=False)
     reissue: bool
     vendor: str | None
+    issued: bool
     ends_at: str | None
     priority: int
     picked: bool
@@ -117,8 +118,18 @@ class Job:
     consent: str | None
     held_by: str | None
     held_from: str | None
+    claim_token: int | None
+    claim_kept: bool
     created_at: str
     updated_at: str
+
+    @property
+    def needs_a_claim(self) -> bool:
+        """Whether desks that share a system must agree on who encodes it.
+
+        One that is issued goes on its own card again, and that card is only at one desk.
+        """
+        return self.replace_card or not self.issued
 
     @classmethod
     def of(cls, row: sqlite3.Row) -> Job:
@@ -133,6 +144,7 @@ class Job:
             credential=json.loads(row["credential"]),
             reissue=bool(row["reissue"]),
             vendor=row["vendor"],
+            issued=bool(row["issued"]),
             ends_at=row["ends_at"],
             priority=row["priority"],
             picked=bool(row["picked"]),
@@ -147,6 +159,8 @@ class Job:
             consent=row["consent"],
             held_by=row["held_by"],
             held_from=row["held_from"],
+            claim_token=row["claim_token"],
+            claim_kept=bool(row["claim_kept"]),
             created_at=row["created_at"],
             updated_at=row["updated_at"],
         )
