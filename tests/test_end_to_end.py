@@ -99,6 +99,7 @@ def no_card(daemon: Daemon) -> bool:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.promise(1)
 def test_from_waiting_to_issued_to_reissued_to_scanned(
     kind: str, sandbox: Sandbox, daemon: Daemon, pcscd: Pcscd
 ) -> None:
@@ -152,6 +153,7 @@ def written_elsewhere(card: SimulatedCard, daemon: Daemon, pcscd: Pcscd, sandbox
     sdk(sandbox).acs.credentials.delete(acs_credential_id=gone.acs_credential_id)
 
 
+@pytest.mark.promise(1)
 def test_a_credential_without_a_number_gets_the_cards_uid(sandbox: Sandbox, daemon: Daemon, pcscd: Pcscd) -> None:
     credential = waiting_credential(sandbox, card_number=None)
     card = SimulatedCard(fresh_card("NTAG213"))
@@ -170,6 +172,7 @@ def test_no_apdu_more_than_the_job_needs(sandbox: Sandbox, daemon: Daemon, pcscd
     assert len(card.apdus) <= 12, [apdu.hex() for apdu, _ in card.apdus]
 
 
+@pytest.mark.promise(2, 3)
 def test_kill_between_the_last_write_and_the_report(sandbox: Sandbox, daemon: Daemon, pcscd: Pcscd, gate: Gate) -> None:
     gate.is_open.clear()
     credential = waiting_credential(sandbox)
@@ -187,6 +190,7 @@ def test_kill_between_the_last_write_and_the_report(sandbox: Sandbox, daemon: Da
 
 
 @pytest.mark.parametrize("last_apdus", [0, 1, 2, 3, 5])
+@pytest.mark.promise(1, 2, 5)
 def test_kill_in_the_middle_of_writing(
     last_apdus: int, sandbox: Sandbox, daemon: Daemon, pcscd: Pcscd, gate: Gate
 ) -> None:
@@ -217,6 +221,7 @@ def refused_as(daemon: Daemon, words: str) -> dict[str, Any] | None:
     return outcome if outcome and outcome["error"] and words in outcome["error"]["message"] else None
 
 
+@pytest.mark.promise(5)
 def test_a_card_that_is_pulled_away_has_to_come_back(sandbox: Sandbox, daemon: Daemon, pcscd: Pcscd) -> None:
     credential = waiting_credential(sandbox)
 
@@ -252,6 +257,7 @@ def test_a_card_that_is_pulled_away_has_to_come_back(sandbox: Sandbox, daemon: D
     assert text_on(card.memory) == NUMBER
 
 
+@pytest.mark.promise(2)
 def test_writing_goes_on_while_the_service_is_away(tmp_path: Path, pcscd: Pcscd) -> None:
     path = tmp_path / "service.sqlite3"
     with running_sandbox(path, cards=0) as sandbox:
@@ -289,6 +295,7 @@ def test_one_reader_is_one_encoders(tmp_path: Path, sandbox: Sandbox, pcscd: Pcs
         assert f"'{online[0]}' uses already" in trouble["message"]
 
 
+@pytest.mark.promise(4, 6)
 def test_somebodys_live_card_is_not_overwritten(sandbox: Sandbox, daemon: Daemon, pcscd: Pcscd) -> None:
     first = waiting_credential(sandbox)
     card = SimulatedCard(fresh_card("NTAG213"))
@@ -311,6 +318,7 @@ def test_somebodys_live_card_is_not_overwritten(sandbox: Sandbox, daemon: Daemon
     assert first.acs_credential_id in overwritten
 
 
+@pytest.mark.promise(4)
 def test_a_second_card_needs_a_person_and_a_reason(sandbox: Sandbox, daemon: Daemon, pcscd: Pcscd) -> None:
     credential = waiting_credential(sandbox, card_number=None)
     first, second = (SimulatedCard(fresh_card("NTAG213")) for _ in range(2))

@@ -88,6 +88,7 @@ TABLE: list[tuple[str, FoundCard, Knowledge, dict[Overwrite, str | None]]] = [
     [(found, known, overwrite, reason) for _, found, known, by in TABLE for overwrite, reason in by.items()],
     ids=[f"{name}, {overwrite}" for name, _, _, by in TABLE for overwrite in by],
 )
+@pytest.mark.promise(4, 6)
 def test_which_cards_are_refused(found: FoundCard, known: Knowledge, overwrite: Overwrite, reason: str | None) -> None:
     error = refusal(found, NUMBER, read(waiting()), JOB, overwrite, known)
     assert (error and error.data["reason"]) == reason
@@ -128,6 +129,7 @@ def test_the_service_is_asked_only_where_it_knows_more(found: FoundCard, known: 
         (OTHERS, issued(), [row(ID)], False),
     ],
 )
+@pytest.mark.promise(4)
 def test_one_credential_one_card(found: FoundCard, raw: dict[str, object], own: list[Card], other: bool) -> None:
     error = other_card(found, read(raw), JOB, own)
     assert (error is not None) is other

@@ -100,6 +100,7 @@ def test_what_a_decision_rests_on_is_checked(changes: dict[str, object], field: 
     assert caught.value.acs_credential_id == ID
 
 
+@pytest.mark.promise(8)
 def test_secrets_stay_out_of_errors_and_reprs() -> None:
     secret = "4242-secret"
     with pytest.raises(MalformedCredential) as caught:

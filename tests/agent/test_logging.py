@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from agent.logging import redact
 
 SECRETS = ["seam_sandbox_key", "164d29dc4a09b65f", "Alma Brandt", "4071", "otp-of-the-link"]
@@ -29,6 +31,7 @@ except ValueError:
 """
 
 
+@pytest.mark.promise(8)
 def test_lines_on_stderr_without_secrets():
     run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout == ""
@@ -45,6 +48,7 @@ def test_lines_on_stderr_without_secrets():
         assert secret not in run.stderr
 
 
+@pytest.mark.promise(8)
 def test_what_is_hidden():
     event = {
         "event": "x",

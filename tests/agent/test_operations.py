@@ -84,6 +84,7 @@ async def test_no_card_in_time(attended: Running, service: httpx.Client, monkeyp
     assert not job(attended, first).picked
 
 
+@pytest.mark.promise(6)
 async def test_a_card_that_was_not_taken_away(
     desk: Running, service: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +211,7 @@ async def test_scan(desk: Running, service: httpx.Client) -> None:
     assert blank.detail["match"] is False
 
 
+@pytest.mark.promise(6)
 async def test_a_card_that_was_only_scanned_is_not_written(desk: Running, service: httpx.Client) -> None:
     await swap(desk)
     await over(desk.agent.operations.scan(encoder=None))

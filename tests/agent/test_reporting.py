@@ -45,6 +45,7 @@ def entry(journal: Journal) -> OutboxEntry:
     return found
 
 
+@pytest.mark.promise(1)
 async def test_the_report_is_what_was_promised(peer: Scripted, journal: Journal, reporting: Reporting) -> None:
     peer.answer = lambda _: (200, OK)
     await reporting.send(entry(journal))
@@ -109,6 +110,7 @@ ENDS = [
 
 
 @pytest.mark.parametrize(("answer", "state", "job"), [row[1:] for row in ENDS], ids=[row[0] for row in ENDS])
+@pytest.mark.promise(2)
 async def test_every_answer_has_its_end(
     peer: Scripted, journal: Journal, reporting: Reporting, answer: object, state: OutboxState, job: JobState
 ) -> None:
@@ -123,18 +125,21 @@ async def test_every_answer_has_its_end(
     assert reporting.key_refused is (isinstance(answer, tuple) and answer[0] in (401, 403))
 
 
+@pytest.mark.promise(2)
 async def test_a_404_of_the_path_is_not_the_credentials(peer: Scripted, journal: Journal, reporting: Reporting) -> None:
     peer.answer = lambda request: (200, OK) if request.path.endswith("/get") else (404, error("route_not_found"))
     await reporting.send(entry(journal))
     assert entry(journal).state is OutboxState.REFUSED
 
 
+@pytest.mark.promise(2)
 async def test_whether_it_is_gone_has_to_be_known(peer: Scripted, journal: Journal, reporting: Reporting) -> None:
     peer.answer = lambda request: (503, b"") if request.path.endswith("/get") else (404, error("route_not_found"))
     await reporting.send(entry(journal))
     assert entry(journal).state is OutboxState.PENDING
 
 
+@pytest.mark.promise(2)
 async def test_a_clock_that_was_ahead_puts_nothing_off(
     peer: Scripted, journal: Journal, reporting: Reporting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +186,7 @@ async def test_pauses_grow_and_stay_bounded(peer: Scripted, journal: Journal, re
     assert pauses[-1] > 25
 
 
+@pytest.mark.promise(2, 3)
 async def test_until_it_is_acknowledged_with_one_key(peer: Scripted, journal: Journal, reporting: Reporting) -> None:
     done = asyncio.Event()
 

@@ -30,6 +30,7 @@ async def test_oldest_first(desk: Running, service: httpx.Client) -> None:
     await issued(desk, second)
 
 
+@pytest.mark.promise(6)
 async def test_the_same_card_is_not_written_twice_in_a_row(desk: Running, service: httpx.Client) -> None:
     first = create(service, "1")
     await poll(desk)
@@ -44,6 +45,7 @@ async def test_the_same_card_is_not_written_twice_in_a_row(desk: Running, servic
     assert job(desk, second).state is JobState.CLAIMED
 
 
+@pytest.mark.promise(4)
 async def test_a_changed_credential_does_not_hold_up_the_others(desk: Running, service: httpx.Client) -> None:
     """It has to go on its own card: a new card is for the next guest, though that one came later."""
     first = create(service, "1")
@@ -95,6 +97,7 @@ async def test_a_blank_card_waits_for_a_job_that_fits(desk: Running, service: ht
     await issued(desk, second)
 
 
+@pytest.mark.promise(4, 6)
 async def test_a_card_whose_report_is_on_its_way_is_someones(
     tmp_path: Path, service: httpx.Client, sandbox: Sandbox
 ) -> None:
@@ -118,6 +121,7 @@ async def test_a_card_whose_report_is_on_its_way_is_someones(
             await issued(desk, first)
 
 
+@pytest.mark.promise(4)
 async def test_two_encoders_and_one_credential(tmp_path: Path, sandbox: Sandbox, service: httpx.Client) -> None:
     """A blank card lies on each: only one of them may be written."""
     encoders = [VIRTUAL, VIRTUAL | {"name": "Second"}]
@@ -141,6 +145,7 @@ async def test_two_encoders_and_one_credential(tmp_path: Path, sandbox: Sandbox,
             await desk.until(lambda: not any(s.card_here for s in stations), "the cards to be gone")
 
 
+@pytest.mark.promise(4)
 async def test_a_replaced_card_that_turns_up_again_starts_no_loop(desk: Running, service: httpx.Client) -> None:
     first = create(service, "1")
     await poll(desk)
@@ -225,6 +230,7 @@ async def test_an_encoder_that_goes_away_and_comes_back(desk: Running, service: 
 
 
 @pytest.mark.parametrize("fault", ["torn", "swallowed_write"])
+@pytest.mark.promise(1, 5)
 async def test_trouble_on_the_way_to_issued(desk: Running, service: httpx.Client, fault: str) -> None:
     first = create(service, "1")
     desk.encoder.fail_next(fault)

@@ -128,5 +128,6 @@ def test_a_missing_key_is_named_and_healed_by_putting_it_there(facts: dict[str, 
     assert "There is no API key" in facts["log"]
 
 
+@pytest.mark.promise(8)
 def test_the_key_is_in_no_log(facts: dict[str, Any]) -> None:
     assert KEY not in facts["log"]

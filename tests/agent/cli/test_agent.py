@@ -120,6 +120,7 @@ def test_outcome_in_words(daemon: Daemon):
         (["cancel", "9" * 30], 2, "invalid_input"),
     ],
 )
+@pytest.mark.promise(7)
 def test_refusals(daemon: Daemon, args: list[str], code: int, kind: str):
     run = card_encoder(*args, "--json", "--config", daemon.config)
     assert run.returncode == code, run.stdout

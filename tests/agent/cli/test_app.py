@@ -98,6 +98,7 @@ CONFIG_ERRORS = {
 
 
 @pytest.mark.parametrize("name", CONFIG_ERRORS)
+@pytest.mark.promise(7)
 def test_configuration_errors(tmp_path: Path, name: str):
     text, said = CONFIG_ERRORS[name]
     path = tmp_path / "config.toml"
@@ -121,6 +122,7 @@ def test_no_key_and_no_place_for_the_journal(tmp_path: Path):
 
 
 @pytest.mark.parametrize("args", [["status"], ["queue"], ["encode", "x"], ["scan"], ["cancel", "1"], ["audit"]])
+@pytest.mark.promise(7)
 def test_no_agent(tmp_path: Path, args: list[str]):
     path = tmp_path / "config.toml"
     path.write_text(

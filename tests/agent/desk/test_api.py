@@ -124,6 +124,7 @@ async def test_what_is_no_json_or_too_long_is_refused(bare: Running) -> None:
         ("POST", "/api/tray/put", (404, "tray_not_found")),
     ],
 )
+@pytest.mark.promise(7)
 async def test_refusals_have_a_type(bare: Running, method: str, path: str, expected: tuple[int, str]) -> None:
     body = {"job_id": 1} if "cancel" in path else {"encoder": "Desk"} if "tray" in path else None
     async with bare.client() as client:

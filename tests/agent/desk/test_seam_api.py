@@ -79,6 +79,7 @@ async def test_the_sdk_encodes_and_scans(desk: Running) -> None:
 
 
 @pytest.mark.sdk
+@pytest.mark.promise(7)
 async def test_the_sdk_is_told_why_not(desk: Running) -> None:
     seam = sdk(desk)
     unknown = str(uuid.uuid4())
@@ -189,6 +190,7 @@ async def test_strangers_are_told_in_seams_words(desk: Running) -> None:
 
 @pytest.mark.parametrize("kind", sorted(CATALOGUE))
 @pytest.mark.parametrize("action", ["ENCODE_CREDENTIAL", "SCAN_CREDENTIAL"])
+@pytest.mark.promise(7)
 def test_every_failure_fits_the_schema(action: Any, kind: str) -> None:
     attempt = Attempt(action)
     attempt.fail(CATALOGUE[kind]("It failed."))

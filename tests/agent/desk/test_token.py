@@ -36,6 +36,7 @@ def test_it_opens_as_bearer_and_as_its_own_cookie_only(tmp_path: Path) -> None:
         assert not token.is_bearer(wrong)
 
 
+@pytest.mark.promise(8)
 def test_it_is_never_printed(tmp_path: Path) -> None:
     token = DeskToken.at(tmp_path / "desk-token")
     assert (tmp_path / "desk-token").read_text().strip() not in f"{token} {token!r}"

@@ -75,6 +75,7 @@ def test_only_the_vendors_that_the_encoder_serves(journal: Journal) -> None:
     assert next_job(journal, vendors=("visionline",)) is not None
 
 
+@pytest.mark.promise(1)
 def test_the_way_of_one_job(journal: Journal) -> None:
     job = claimed(journal)
     attempt = bind(journal, job)
@@ -107,6 +108,7 @@ def test_the_way_of_one_job(journal: Journal) -> None:
     assert [e["event"] for e in journal.audit()] == ["writing", "verified", "reported"]
 
 
+@pytest.mark.promise(5)
 def test_an_interrupted_job_stays_with_its_card(journal: Journal) -> None:
     job = claimed(journal)
     claimed(journal, "c2", sort_key="0")
@@ -130,6 +132,7 @@ def test_left_invalid_frees_the_job(journal: Journal) -> None:
     assert journal.card("04a1") is None
 
 
+@pytest.mark.promise(4)
 def test_two_encoders_cannot_take_the_same_job(journal: Journal) -> None:
     job = claimed(journal)
     attempt = bind(journal, job, "04a1")
@@ -143,6 +146,7 @@ def test_two_encoders_cannot_take_the_same_job(journal: Journal) -> None:
     assert journal.next_job("Other", [None], picked_only=False, others=["Desk"]) is None
 
 
+@pytest.mark.promise(1)
 def test_only_the_newest_attempt_counts(journal: Journal) -> None:
     job = claimed(journal)
     first = writing(journal, job)
@@ -165,6 +169,7 @@ def test_a_card_that_was_left_is_known_as_before(journal: Journal) -> None:
     assert journal.card("04a1") == before
 
 
+@pytest.mark.promise(5)
 def test_an_interrupted_job_of_an_encoder_that_is_no_more(journal: Journal) -> None:
     job = claimed(journal)
     writing(journal, job)
@@ -185,6 +190,7 @@ def test_an_interrupted_job_ends_with_its_credential(journal: Journal) -> None:
     assert [card and card.standing for card in cards] == [CardStanding.VOID, CardStanding.VOID]
 
 
+@pytest.mark.promise(2, 5)
 def test_recovery(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite3"
     journal = Journal(path)
@@ -212,6 +218,7 @@ def test_a_card_that_is_given_up(journal: Journal) -> None:
     assert journal.cards_of("c1") == []
 
 
+@pytest.mark.promise(4)
 def test_replacing_voids_the_first_card(journal: Journal) -> None:
     verified(journal, claimed(journal), "04a1")
     entry = journal.due_report(clock.now_text())
@@ -227,6 +234,7 @@ def test_replacing_voids_the_first_card(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("end", ["acknowledged", "orphaned", "conflict", "refused", "retry"])
+@pytest.mark.promise(2)
 def test_reports_are_never_dropped(journal: Journal, end: str) -> None:
     job = claimed(journal)
     verified(journal, job)
@@ -330,6 +338,7 @@ def test_a_job_that_only_a_person_wanted(journal: Journal) -> None:
     assert journal.job(job.job_id).state is JobState.CANCELLED
 
 
+@pytest.mark.promise(5)
 def test_holding_twice_does_not_forget_that_the_card_is_unknown(journal: Journal) -> None:
     job = claimed(journal)
     writing(journal, job)
@@ -400,6 +409,7 @@ def test_unknown_jobs(journal: Journal) -> None:
         journal.resume(claimed(journal).job_id, actor="me")
 
 
+@pytest.mark.promise(4)
 def test_tampering_with_the_audit_trail_shows(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite3"
     journal = Journal(path)
@@ -417,6 +427,7 @@ def test_tampering_with_the_audit_trail_shows(tmp_path: Path) -> None:
     assert list(journal.audit(since="2999")) == []
 
 
+@pytest.mark.promise(8)
 def test_no_card_number_in_the_audit_trail(journal: Journal) -> None:
     verified(journal, claimed(journal), number="4242-secret")
     assert "4242-secret" not in json.dumps(list(journal.audit()))

@@ -17,6 +17,7 @@ from tests.agent.journal.samples import intake
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(JobState, JobState)))
+@pytest.mark.promise(1, 5)
 def test_the_database_keeps_the_order(before: JobState, after: JobState) -> None:
     connection = sqlite3.connect(":memory:")
     connection.executescript(MIGRATIONS[0])

@@ -58,6 +58,7 @@ def test_a_waiting_card_becomes_issued(client: httpx.Client) -> None:
     assert events_of(client, credential) == ["acs_credential.issued"]
 
 
+@pytest.mark.promise(3)
 def test_the_same_key_again_gets_the_same_answer_and_changes_nothing(client: httpx.Client) -> None:
     credential, key = named(client, "Office card 2"), str(uuid4())
     first = send(client, report(credential), key)
@@ -75,6 +76,7 @@ def test_the_same_key_with_another_report_is_refused(client: httpx.Client) -> No
     assert refusal(again) == (409, "idempotency_key_reused")
 
 
+@pytest.mark.promise(3)
 def test_at_once_under_one_key_it_is_applied_once(client: httpx.Client) -> None:
     credential, key = named(client, "Office card 5"), str(uuid4())
     with ThreadPoolExecutor(8) as threads:
@@ -118,6 +120,7 @@ def test_another_card_is_a_conflict_unless_it_replaces_the_first(client: httpx.C
     assert events_of(client, credential) == ["acs_credential.reissued"]
 
 
+@pytest.mark.promise(8)
 def test_no_card_number_is_in_a_refusal(client: httpx.Client) -> None:
     credential = named(client, "extended stay")
     answer = send(client, report(credential, card_number="53cr3t"))

@@ -78,6 +78,7 @@ def test_nothing_is_done_to_a_card_of_another_kind(pcscd, encoder, reader):
 
 @pytest.mark.parametrize("carried_out", [False, True])
 @pytest.mark.parametrize("at", range(12))
+@pytest.mark.promise(5)
 def test_a_card_pulled_at_any_exchange_is_noticed(pcscd, encoder, reader, at, carried_out):
     memory = fresh_card("NTAG213")
 
@@ -100,6 +101,7 @@ def test_a_card_pulled_at_any_exchange_is_noticed(pcscd, encoder, reader, at, ca
     assert text_on(memory) == NUMBER
 
 
+@pytest.mark.promise(1, 6)
 def test_a_like_card_put_there_in_the_middle_is_left_alone(pcscd, encoder, reader, feeder, uid):
     other = fresh_card("NTAG213")
     before = bytes(other.memory)

@@ -150,6 +150,7 @@ def test_what_no_card_can_hold_is_no_card_s_fault(kind: str, number: str) -> Non
     assert not writes(card)
 
 
+@pytest.mark.promise(6)
 def test_bind_may_refuse() -> None:
     card = new_card("NTAG213")
     before = bytes(card.memory)
@@ -162,6 +163,7 @@ def test_bind_may_refuse() -> None:
     assert bytes(card.memory) == before
 
 
+@pytest.mark.promise(5)
 def test_bind_comes_before_the_first_write() -> None:
     card = new_card("NTAG213")
     seen: list[int] = []

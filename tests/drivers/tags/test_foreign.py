@@ -51,12 +51,14 @@ CHECKED = [
 
 
 @pytest.mark.parametrize(("kind", "at", "data"), CHECKED)
+@pytest.mark.promise(6)
 def test_foreign_content_is_seen(kind: str, at: int, data: bytes) -> None:
     assert Desk().scan(card_with(kind, at, data)).state is CardState.FOREIGN
     assert bound(card_with(kind, at, data)) is CardState.FOREIGN
 
 
 @pytest.mark.parametrize(("block", "number"), [(5, NEW), (6, NEW * 2), (8, NEW * 3)])
+@pytest.mark.promise(6)
 def test_every_block_that_will_be_written_is_seen(block: int, number: str) -> None:
     card = new_card("MIFARE Classic 1K", formatted=True)
     card.memory[16 * block + 8 : 16 * block + 16] = VENDOR

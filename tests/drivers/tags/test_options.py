@@ -18,6 +18,7 @@ def test_defaults_are_the_public_keys() -> None:
     assert (keys.ndef_key_b, keys.mad_key_b, keys.sector_key_a, keys.sector_key_b) == (None,) * 4
 
 
+@pytest.mark.promise(8)
 def test_keys_never_print() -> None:
     options = TagOptions.model_validate({"keys": {"sector_key_a": SECRET}})
     assert options.keys.sector_key_a is not None
@@ -26,6 +27,7 @@ def test_keys_never_print() -> None:
 
 
 @pytest.mark.parametrize("key", [SECRET + "0", SECRET[:-1] + "g", " " + SECRET[1:]])
+@pytest.mark.promise(8)
 def test_a_bad_key_is_told_without_showing_it(key: str) -> None:
     with pytest.raises(ValidationError, match="12 hexadecimal digits") as caught:
         TagOptions.model_validate({"keys": {"ndef_key_b": key}})

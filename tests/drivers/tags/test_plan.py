@@ -54,6 +54,7 @@ def torn(plan: Plan, memory: bytes, unit: int) -> Iterator[bytes]:
 @settings(max_examples=400, deadline=None)
 @example(bytes.fromhex("0000000000DEADBEEF030BD101075402656E39393939FE").ljust(SIZE, b"\0"), "0", 4)
 @given(memories(), NUMBERS, st.sampled_from([4, 16]))
+@pytest.mark.promise(1, 5)
 def test_no_torn_memory_reads_as_another_number(memory: bytes, number: str, unit: int) -> None:
     before = ndef.read(memory, SIZE)
     blank = before.state is CardState.BLANK

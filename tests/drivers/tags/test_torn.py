@@ -108,6 +108,7 @@ def bound_state(card: Card, case: Case) -> CardState:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.promise(1, 5)
 def test_torn_anywhere(case: Case) -> None:
     finished = case.card()
     Desk(case.options).encode(finished, case.new)

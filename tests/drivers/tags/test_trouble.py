@@ -70,6 +70,7 @@ def test_a_wholly_locked_card_keeps_its_number() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("old", [None, OLD])
+@pytest.mark.promise(1)
 def test_a_card_that_swallows_everything(kind: str, old: str | None) -> None:
     card = card_with(kind, old)
     card.fault = lambda operation: Effect.SWALLOW if operation.name == "write" else None
@@ -81,6 +82,7 @@ def test_a_card_that_swallows_everything(kind: str, old: str | None) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("old", [None, OLD])
+@pytest.mark.promise(1)
 def test_a_card_that_swallows_one_write_is_not_left_with_a_wrong_number(kind: str, old: str | None) -> None:
     whole = card_with(kind, old)
     Desk().encode(whole)
@@ -100,6 +102,7 @@ def test_a_card_that_swallows_one_write_is_not_left_with_a_wrong_number(kind: st
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.promise(1)
 def test_a_bit_that_reads_back_wrong(kind: str) -> None:
     card = card_with(kind, None)
     seen_write = False
@@ -126,6 +129,7 @@ def test_a_wrong_bit_in_one_reading_disarms_the_card() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.promise(1)
 def test_another_uid_after_writing(kind: str) -> None:
     card = card_with(kind, None)
     uids = iter([UID, OTHER])
@@ -134,6 +138,7 @@ def test_another_uid_after_writing(kind: str) -> None:
         Desk().encode(card)
 
 
+@pytest.mark.promise(1)
 def test_another_uid_with_nothing_to_write() -> None:
     card = card_with("NTAG213", NEW)
     uids = iter([UID, OTHER])
@@ -152,6 +157,7 @@ def test_another_uid_after_trouble() -> None:
         Desk().encode(card)
 
 
+@pytest.mark.promise(6)
 def test_foreign_content_that_was_changed_unseen_is_not_called_unchanged() -> None:
     card = card_with("NTAG213", None)
     card.memory[16:20] = bytes.fromhex("DEADBEEF")
@@ -160,6 +166,7 @@ def test_foreign_content_that_was_changed_unseen_is_not_called_unchanged() -> No
         Desk().encode(card)
 
 
+@pytest.mark.promise(6)
 def test_another_card_is_not_written_after_trouble() -> None:
     card, other = card_with("NTAG213", None), card_with("NTAG213", OLD)
     before = bytes(other.memory)
@@ -232,6 +239,7 @@ def test_a_card_that_can_not_be_read() -> None:
             attempt(card)
 
 
+@pytest.mark.promise(8)
 def test_nothing_of_the_content_shows_in_errors() -> None:
     for kind in ("NTAG213", "MIFARE Classic 1K"):
         for effect in (Effect.REFUSE, Effect.SWALLOW, Effect.HALF):
