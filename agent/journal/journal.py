@@ -49,21 +49,6 @@ class Journal(Reports):
             for intake in intakes:
                 take_in(connection, intake, seen_at, asked_for)
 
-    def claim(self, *, joiners: bool) -> int:
-        """Take up the waiting jobs whose decision is to encode, those that join others only with `joiners`.
-
-        Returns how many.
-        """
-        which = "state = 'waiting' AND ready = 1"
-        if not joiners:
-            which += " AND NOT EXISTS (SELECT 1 FROM joins WHERE joins.job_id = jobs.job_id)"
-        if not self._database.row(f"SELECT 1 FROM jobs WHERE {which} LIMIT 1"):
-            return 0
-        with self._database.transaction("claim") as connection:
-            return connection.execute(
-                f"UPDATE jobs SET state = 'claimed', updated_at = ? WHERE {which}", (clock.now_text(),)
-            ).rowcount
-
     def pick(
         self,
         acs_credential_id: str,
@@ -73,8 +58,12 @@ class Journal(Reports):
         reason: str | None = None,
         replace_card: bool = False,
         overwrite: bool = False,
+        claim_token: int | None = None,
     ) -> Job:
-        """A person wants this credential encoded next. Its job must be open and not held."""
+        """A person wants this credential encoded next. Its job must be open and not held.
+
+        `claim_token` is that of a claim which was leased for this, where desks share a system and it had none.
+        """
         with self._database.transaction("pick") as connection:
             job = open_job_of(connection, acs_credential_id)
             if job.state is JobState.WAITING:
@@ -89,6 +78,10 @@ class Journal(Reports):
                 "replace_card = ?, overwrite = ? WHERE job_id = ?",
                 (top + 1, encoder, actor, reason, replace_card, overwrite, job.job_id),
             )
+            if claim_token is not None:
+                connection.execute(
+                    "UPDATE jobs SET claim_token = ?, claim_kept = 0 WHERE job_id = ?", (claim_token, job.job_id)
+                )
             append(
                 connection,
                 "picked",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from agent import clock
-from agent.journal.choosing import Choosing
+from agent.journal.claiming import Claiming
 from agent.journal.model import JobState, OutboxEntry, OutboxState
 from agent.journal.rows import audit_job, end_entry, job_of, move, note
 
 
-class Reports(Choosing):
+class Reports(Claiming):
     """What the service's answers do to the outbox and its jobs."""
 
     def retry_now(self) -> None:

@@ -53,6 +53,8 @@ def move(
         "WHERE job_id = ?",
         (state, code, reason, clock.now_text(), job.job_id),
     )
+    if state is JobState.WAITING:
+        connection.execute("UPDATE jobs SET claim_token = NULL, claim_kept = 0 WHERE job_id = ?", (job.job_id,))
 
 
 def note(connection: sqlite3.Connection, job: Job, code: str, reason: str) -> None:

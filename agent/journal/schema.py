@@ -154,8 +154,8 @@ _V2 = """
 CREATE TABLE identity (journal_id TEXT NOT NULL); -- by which the desks that share a system tell each other apart
 INSERT INTO identity VALUES (lower(hex(randomblob(16))));
 CREATE TRIGGER identity_stays BEFORE DELETE ON identity BEGIN SELECT RAISE(ABORT, 'a journal stays itself'); END;
--- The claim that this desk holds on the job, where desks share a system: its token, and whether it is this desk's for as
--- long as it takes, database or no database, or only leased.
+-- The claim that this desk holds on the job, where desks share a system: its token, and whether it is this desk's for
+-- as long as it takes, database or no database, or only leased.
 ALTER TABLE jobs ADD COLUMN claim_token INTEGER;
 ALTER TABLE jobs ADD COLUMN claim_kept INTEGER NOT NULL DEFAULT 0;
 """

@@ -1,0 +1,103 @@
+"""Which jobs are this desk's to encode: the steps of taking up, and of giving back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from agent import clock
+from agent.journal.choosing import Choosing
+from agent.journal.model import Job, JobState
+from agent.journal.reading import JOINS_ARE_DONE
+from agent.journal.rows import audit_job, job_of, move
+
+_JOINS_NOTHING = "NOT EXISTS (SELECT 1 FROM joins WHERE joins.job_id = jobs.job_id)"
+
+
+class Claiming(Choosing):
+    """Waiting jobs become claimed ones, and the other way round."""
+
+    @property
+    def journal_id(self) -> str:
+        """By which desks that share a system know this one, whatever it is called."""
+        row = self._database.row("SELECT journal_id FROM identity")
+        assert row is not None
+        return str(row["journal_id"])
+
+    def claim(self, *, joiners: bool, only_issued: bool = False) -> int:
+        """Take up the waiting jobs whose decision is to encode, those that join others only with `joiners`.
+
+        With `only_issued` no more than those that are on a card already, and go on that one again. Returns how many.
+        """
+        which = "state = 'waiting' AND ready = 1"
+        if not joiners:
+            which += f" AND {_JOINS_NOTHING}"
+        if only_issued:
+            which += " AND issued = 1"
+        if not self._database.row(f"SELECT 1 FROM jobs WHERE {which} LIMIT 1"):
+            return 0
+        with self._database.transaction("claim") as connection:
+            return connection.execute(
+                f"UPDATE jobs SET state = 'claimed', updated_at = ? WHERE {which}", (clock.now_text(),)
+            ).rowcount
+
+    def claimable(self, limit: int, *, vendors: Collection[str | None], without: Collection[str] = ()) -> list[str]:
+        """The credentials that wait for their first card and may be encoded now, the oldest first, `limit` at most.
+
+        `vendors` are those whose content this desk can write, None standing for card numbers; `without` are left out.
+        """
+        named = [vendor for vendor in vendors if vendor is not None]
+        plain = "vendor IS NULL" if None in vendors else "0"
+        rows = self._database.rows(
+            f"SELECT acs_credential_id FROM jobs WHERE state = 'waiting' AND ready = 1 AND issued = 0 "
+            f"AND ({plain} OR vendor IN ({','.join('?' * len(named))})) "
+            f"AND acs_credential_id NOT IN ({','.join('?' * len(without))}) AND {JOINS_ARE_DONE} "
+            "ORDER BY sort_key, job_id LIMIT ?",
+            *(*named, *without, limit),
+        )
+        return [row["acs_credential_id"] for row in rows]
+
+    def claimed_or_begun(self) -> list[Job]:
+        """The jobs that are this desk's, from taken up to reported."""
+        rows = self._database.rows(
+            "SELECT * FROM jobs WHERE state IN ('claimed', 'bound', 'writing', 'verified') "
+            "OR (state = 'held' AND held_from = 'writing') ORDER BY job_id"
+        )
+        return [Job.of(row) for row in rows]
+
+    def record_claims(self, tokens: Mapping[str, int]) -> int:
+        """These credentials are this desk's for as long as it takes, each with its token. Returns how many still wait.
+
+        Those of them that no longer do are to be given back.
+        """
+        if not tokens:
+            return 0
+        with self._database.transaction("record_claims") as connection:
+            return sum(
+                connection.execute(
+                    "UPDATE jobs SET state = 'claimed', claim_token = ?, claim_kept = 1, updated_at = ? "
+                    "WHERE acs_credential_id = ? AND state = 'waiting' AND ready = 1",
+                    (token, clock.now_text(), acs_credential_id),
+                ).rowcount
+                for acs_credential_id, token in tokens.items()
+            )
+
+    def unclaim(self, job_id: int) -> None:
+        """It isn't this desk's any more, or never was; no byte has been written. It waits like all others."""
+        with self._database.transaction("unclaim") as connection:
+            move(connection, job_of(connection, job_id), JobState.WAITING)
+            connection.execute(
+                "UPDATE jobs SET picked = 0, priority = 0, wanted_encoder = NULL, replace_card = 0, overwrite = 0 "
+                "WHERE job_id = ?",
+                (job_id,),
+            )
+
+    def record_taken_over(self, job_id: int, *, desk: str) -> None:
+        """A person at another desk has had it put on another card: what was begun here is void."""
+        with self._database.transaction("record_taken_over") as connection:
+            job = job_of(connection, job_id)
+            reason = f"Another card was made at {desk}, at somebody's word. If there is one from here, take it back."
+            move(connection, job, JobState.CANCELLED, code="taken_over", reason=reason)
+            connection.execute(
+                "UPDATE cards SET standing = 'void', updated_at = ? WHERE job_id = ?", (clock.now_text(), job_id)
+            )
+            audit_job(connection, "taken_over", job, desk=desk)
