@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -27,11 +27,41 @@ def until(condition: Callable[[], Any], what: str, timeout: float = 20.0) -> Any
     return value
 
 
+class Process(Protocol):
+    """What a `Launch` gives: a subprocess.Popen, or what behaves as one."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float) -> int | None: ...
+
+    def send_signal(self, how: signal.Signals) -> None: ...
+
+
+Launch = Callable[[list[str], Path], Process]
+"""Starts `card-encoder` with these arguments, its output added to this file."""
+
+
+def as_command(args: list[str], log: Path) -> Process:
+    """As systemd does it."""
+    with log.open("ab") as out:
+        return subprocess.Popen([COMMAND, *args], stdout=out, stderr=out, env=dict(os.environ))
+
+
 class Daemon:
-    """One agent with its files in `folder`. `encoders` are TOML tables, without their name."""
+    """One agent with its files in `folder`. `encoder` is a TOML table, without its name."""
 
     def __init__(
-        self, folder: Path, service_url: str, api_key: str, *, encoder: str, poll_interval_s: float = 0.1
+        self,
+        folder: Path,
+        service_url: str,
+        api_key: str,
+        *,
+        encoder: str,
+        poll_interval_s: float = 0.1,
+        launch: Launch = as_command,
     ) -> None:
         self.folder = folder
         self.config = folder / "config.toml"
@@ -53,18 +83,20 @@ name = "Desk"
 {encoder}
 """
         )
-        self._process: subprocess.Popen[bytes] | None = None
+        self._launch = launch
+        self._process: Process | None = None
         self._http = httpx.Client(
             transport=httpx.HTTPTransport(uds=str(folder / "control.sock")), base_url="http://agent", timeout=60
         )
 
     def start(self) -> None:
         """Start it, and wait until its encoder is online."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [COMMAND, "run", "--config", self.config], stdout=log, stderr=log, env=dict(os.environ)
-            )
+        self.begin()
         until(self._answers, "the agent")
+
+    def begin(self) -> None:
+        """Start it."""
+        self._process = self._launch(["run", "--config", str(self.config)], self.log)
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -80,6 +112,11 @@ name = "Desk"
             self._process.send_signal(how)
             self._process.wait(30)
             self._process = None
+
+    @property
+    def ended(self) -> int | None:
+        """Its exit code, or minus the number of the signal that ended it, where it has ended by itself."""
+        return self._process.poll() if self._process is not None else None
 
     @property
     def pid(self) -> int:
