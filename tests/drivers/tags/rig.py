@@ -89,6 +89,56 @@ def text_on(card: Card) -> str | None:
     return None
 
 
+def seen_on(card: Card) -> str | None:
+    """What an NFC reader that takes all it can get makes of the raw memory.
+
+    The text, or the whole message in hexadecimal where it is complete and no such text; None where there is none.
+    """
+    message = _complete_message(_readable_memory(card))
+    if not message:
+        return None
+    try:
+        record = next(ndef.message_decoder(message))
+    except (ndef.DecodeError, ValueError):
+        return None
+    return record.text if isinstance(record, ndef.TextRecord) else message.hex()
+
+
+def _readable_memory(card: Card) -> bytes:
+    """What lies open to a reader that knows the public keys: nothing on a card that isn't made ready for NDEF."""
+    memory = bytes(card.memory)
+    if isinstance(card, VirtualType2):
+        return memory[16 : 16 + 8 * memory[14]] if memory[12] == 0xE1 else b""
+    if memory[48:54].hex() != "a0a1a2a3a4a5":
+        return b""
+    aids = memory[16:48] + bytes(2)  # the second directory's own sector is nobody's
+    if card.blocks > 64 and memory[67 * 16 : 67 * 16 + 6].hex() == "a0a1a2a3a4a5":
+        aids += memory[64 * 16 + 2 : 67 * 16]
+    sectors = [sector for sector in range(1, len(aids) // 2) if aids[2 * sector : 2 * sector + 2] == b"\x03\xe1"]
+    return b"".join(_sector(memory, sector) for sector in sectors)
+
+
+def _sector(memory: bytes, sector: int) -> bytes:
+    start, end = (64 * sector, 64 * sector + 48) if sector < 32 else (256 * sector - 6144, 256 * sector - 5904)
+    return memory[start:end] if memory[end : end + 6].hex() == "d3f7d3f7d3f7" else b""
+
+
+def _complete_message(data: bytes) -> bytes:
+    """The value of the first NDEF TLV, empty where the memory ends before it does."""
+    at = 0
+    while at + 1 < len(data) and data[at] != 0xFE:
+        if data[at] == 0:
+            at += 1
+            continue
+        kind, length, start = data[at], data[at + 1], at + 2
+        if length == 0xFF:
+            length, start = int.from_bytes(data[at + 2 : at + 4]), at + 4
+        if kind == 3:
+            return data[start : start + length] if start + length <= len(data) else b""
+        at = start + length
+    return b""
+
+
 def _user_memory(card: Card) -> bytes:
     if isinstance(card, VirtualType2):
         assert card.memory[12] == 0xE1
