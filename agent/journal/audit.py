@@ -38,7 +38,7 @@ def append(
         acs_credential_id,
         encoder,
         card_uid,
-        json.dumps(detail, sort_keys=True, ensure_ascii=False),
+        text_of(detail),
     )
     connection.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*entry, _seal(before, entry)))
 
@@ -63,14 +63,26 @@ def first_broken(entries: Iterable[Mapping[str, Any]]) -> int | None:
 
     `entries` are all there are, as `read` gives them, wherever they come from.
     """
-    before, expected = _START, 1
-    for entry in entries:
-        *facts, detail, seal = entry.values()
-        text = json.dumps(detail, sort_keys=True, ensure_ascii=False)
-        if entry["seq"] != expected or _seal(before, (*facts, text)) != seal:
+    rows = ((*entry.values(),) for entry in entries)
+    return first_broken_row((*facts, text_of(detail), seal) for *facts, detail, seal in rows)
+
+
+def first_broken_row(rows: Iterable[tuple[Any, ...]], *, after: int = 0) -> int | None:
+    """The same for rows of the table, as they are there.
+
+    Where `after` isn't 0, the first row is the one with that number, and it is only what the next one is held against.
+    """
+    before, expected = _START, after or 1
+    for *facts, text, seal in rows:
+        if facts[0] != expected or (expected != after and _seal(before, (*facts, text)) != seal):
             return expected
         before, expected = seal, expected + 1
     return None
+
+
+def text_of(detail: Any) -> str:
+    """An entry's detail as it is kept and sealed."""
+    return json.dumps(detail, sort_keys=True, ensure_ascii=False)
 
 
 def _detail(text: str) -> Any:

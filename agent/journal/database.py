@@ -6,18 +6,22 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from agent.journal.model import IllegalStep, JournalError
-from agent.journal.schema import MIGRATIONS
+from agent.journal.mark import Head, Mark
+from agent.journal.model import IllegalStep, JournalDamaged, JournalError
+from agent.journal.schema import MIGRATIONS, statements
 from drivers.steps import step
+
+_PERSISTS = "What is under way waits, nothing is lost, and it goes on by itself when that is mended."
 
 
 class Database:
     """One connection, used from several threads in turn.
 
-    WAL with synchronous=FULL: a commit that returned is on the disk, whatever happens next.
+    WAL with synchronous=FULL: a commit that returned is on the disk, whatever happens next. One that failed, be it
+    only that its sync failed, is as if it had never been: see `transaction`.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -27,23 +31,44 @@ class Database:
             JournalError: it can't be opened, isn't a journal, or was made by another version.
         """
         self.path = path
+        self.trouble: str | None = None
+        """Why nothing can be written at present, and what to do; None as soon as something was."""
+        self.damaged = False
+        """Whether SQLite came upon damage: nothing is written any more, and the next start deals with it."""
         self._lock = threading.RLock()
+        self._mark = Mark(path)
         if read_only:
             self._open_to_look()
             return
         try:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            if not path.exists():
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+                sync_folder(path)
             self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
             self._connection.row_factory = sqlite3.Row
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
+            self._write_out()
             self._migrate()
+            self._write_mark()
         except (OSError, sqlite3.Error) as error:
             raise JournalError(
                 f"The journal {path} can't be opened ({error}). Check that the folder exists, that the agent may write "
                 "there and that the disk isn't full."
             ) from error
+
+    def _write_out(self) -> None:
+        """Bring what the WAL holds into the database itself, synced, before anything is built upon it.
+
+        After a sync that failed, Linux counts the pages as written, and reads give back what never reached the disk. A
+        process that then was killed may have left such a commit in the WAL, where recovery takes it for good: whatever
+        is appended and synced after it would be lost with it at the next power cut. Written anew, and synced, it is on
+        the disk; where that fails, the agent doesn't start.
+        """
+        busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise JournalError(f"Another program reads the journal {self.path}. Close it, and start the agent again.")
 
     def _open_to_look(self) -> None:
         try:
@@ -70,7 +95,7 @@ class Database:
                     f"this one knows {len(MIGRATIONS)}). Install that version again."
                 )
             for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-                for statement in _statements(script):
+                for statement in statements(script):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
 
@@ -78,29 +103,70 @@ class Database:
     def transaction(self, name: str) -> Iterator[sqlite3.Connection]:
         """All or nothing, and on the disk when it ends. `name` is the step's: see drivers/steps.py.
 
+        Where the sync fails, so does the commit. The connection is kept all the same: its next commit is written over
+        the failed one, at the same place in the WAL, and so onto pages that the system has to write. Opening the file
+        anew would recover the failed commit from the page cache, which can't be trusted any more: see `_write_out`.
+
         Raises:
             IllegalStep: the database's own rules refuse it.
-            JournalError: the disk or the file is at fault.
+            JournalError: the disk or the file is at fault; nothing was changed.
         """
         with self._lock, step(f"journal.{name}"):
+            if self.damaged:
+                raise JournalDamaged(self.trouble)
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as error:
-                raise JournalError(f"The journal can't be written ({error}). Nothing was changed.") from error
+                raise self._failure(error) from error
             try:
                 yield self._connection
                 with step(f"commit.{name}"):
                     self._connection.execute("COMMIT")
             except BaseException as error:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # the first error is the one that tells
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
                 if isinstance(error, sqlite3.IntegrityError):
                     raise IllegalStep("The job has gone on meanwhile: this can't be done with it any more.") from error
                 if isinstance(error, sqlite3.Error):
-                    raise JournalError(
-                        f"The journal can't be written ({error}). Nothing was changed. Is the disk full?"
-                    ) from error
+                    raise self._failure(error) from error
                 raise
+            self.trouble = None
+            self._write_mark()
+
+    def _write_mark(self) -> None:
+        with suppress(sqlite3.Error):
+            (journal_id,) = self._connection.execute("SELECT journal_id FROM identity").fetchone()
+            last = self._connection.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+            seq, seal = last or (0, "")
+            self._mark.write(Head(journal_id, seq, seal, self.damaged))
+
+    def _failure(self, error: sqlite3.Error) -> JournalError:
+        """What SQLite's error means, and what is to be done; kept as `trouble` until something can be written again."""
+        kind = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary result code
+        folder = self.path.parent
+        if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            self.damaged = True
+            self._write_mark()
+            self.trouble = (
+                f"The journal {self.path} is damaged ({error}). Nothing is written to cards any more. The next start "
+                "sets the file aside and saves what can still be read: sudo systemctl restart card-encoder"
+            )
+            return JournalDamaged(self.trouble)
+        if kind == sqlite3.SQLITE_FULL:
+            cause, fix = "the disk is full", f"Make room there: df -h {folder}"
+        elif _is_read_only(folder):
+            cause, fix = "its disk is read-only", f"See why with dmesg, then: mount -o remount,rw $(df -P {folder}"
+            fix += " | awk 'END {print $6}')"
+        elif kind in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            cause, fix = (
+                f"{error}",
+                f"Look at the disk under {folder}: dmesg tells whether it fails, df whether it is full",
+            )
+        else:
+            cause, fix = f"{error}", "Run `card-encoder doctor`"
+        self.trouble = f"The journal {self.path} can't be written: {cause}. {fix}. {_PERSISTS}"
+        return JournalError(self.trouble)
 
     @contextmanager
     def looking(self) -> Iterator[sqlite3.Connection]:
@@ -113,7 +179,10 @@ class Database:
             try:
                 yield self._connection
             except sqlite3.Error as error:
-                raise JournalError(f"The journal can't be read ({error}).") from error
+                failure = self._failure(error)
+                if self.damaged:
+                    raise failure from error
+                raise JournalError(f"The journal {self.path} can't be read ({error}).") from error
 
     def rows(self, sql: str, *parameters: object) -> list[sqlite3.Row]:
         """What a query finds, outside any transaction of its own."""
@@ -131,11 +200,17 @@ class Database:
             self._connection.close()
 
 
-def _statements(script: str) -> Iterator[str]:
-    """The script's statements one by one: executescript would end the transaction that a migration runs in."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
+def _is_read_only(folder: Path) -> bool:
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def sync_folder(file: Path) -> None:
+    """Have the disk know this file's name, or that it is gone: a file's own sync says nothing of its folder."""
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

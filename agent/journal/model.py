@@ -15,6 +15,10 @@ class JournalError(Exception):
     """The journal can't be opened, read or written. The message says what to do."""
 
 
+class JournalDamaged(JournalError):
+    """What the file holds can't be trusted. Nothing is written any more; the next start sets it aside."""
+
+
 class IllegalStep(JournalError):
     """A step that the job's state doesn't allow. The database itself refuses it; nothing was changed."""
 

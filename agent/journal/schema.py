@@ -6,6 +6,9 @@ an illegal step. The outbox and the audit trail can't be deleted from, the audit
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+
 TRANSITIONS: dict[str, tuple[str, ...]] = {
     "waiting": ("claimed", "held", "cancelled"),
     "claimed": ("waiting", "bound", "held", "cancelled"),
@@ -162,3 +165,13 @@ ALTER TABLE jobs ADD COLUMN claim_kept INTEGER NOT NULL DEFAULT 0;
 
 MIGRATIONS: tuple[str, ...] = (_V1, _V2)
 """MIGRATIONS[n] leads from schema version n to n + 1. Never change one that was released: add another."""
+
+
+def statements(script: str) -> Iterator[str]:
+    """The script's statements one by one: executescript would end the transaction that a migration runs in."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
