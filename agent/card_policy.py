@@ -36,12 +36,12 @@ class Knowledge:
 def _is_own(found: FoundCard, row: Card | None, acs_credential_id: str) -> bool:
     """Whether the journal has the card as this credential's, and the card doesn't say otherwise.
 
-    What an interrupted write left may read as anything. Else a number that this desk did not write, or content that
-    can't be read, means that somebody has used the card since.
+    What an interrupted write left may be unreadable, or nothing. Else content that can't be read, and in any case a
+    number that this desk did not write, may mean that somebody has used the card since.
     """
     if row is None or row.acs_credential_id != acs_credential_id:
         return False
-    if row.standing is CardStanding.UNKNOWN or found.state is CardState.BLANK:
+    if found.state is CardState.BLANK or (row.standing is CardStanding.UNKNOWN and found.state is CardState.FOREIGN):
         return True
     return (found.card_number or "").casefold() == (row.card_number or "").casefold()
 
@@ -84,7 +84,8 @@ def refusal(
             next_step="Take a blank card, or try this one again when the service is back.",
             reason="unknown_holder",
         )
-    if overwrite == "never" and found.state is not CardState.BLANK:
+    begun = row is not None and row.acs_credential_id == credential.acs_credential_id
+    if overwrite == "never" and found.state is not CardState.BLANK and not begun:
         return IncompatibleCardFormat(
             "The card is not blank, and this encoder is configured to write blank cards only.",
             next_step="Take a blank card.",

@@ -89,8 +89,27 @@ class JournalConfig(_Section):
 class ClaimsConfig(_Section):
     """`[claims]`: who encodes what, where several desks share a system."""
 
-    url: Literal["local"] = "local"
+    url: SecretStr = SecretStr("local")
+    """"local", or where the desks agree: postgresql://user@host/database. It may hold a password."""
     desk: str = Field(default="front-desk-1", min_length=1)
+    """This desk's name; no two desks that share a system have the same."""
+    ahead: int = Field(default=1, ge=1, le=100)
+    """How many credentials each automatic encoder keeps for the cards that come next, where desks share a system.
+
+    Those go on while the database is away; other desks leave them alone meanwhile.
+    """
+
+    @field_validator("url")
+    @classmethod
+    def _is_known(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() != "local" and not re.match("postgres(ql)?://", value.get_secret_value()):
+            raise ValueError('must be "local" or postgresql://...')
+        return value
+
+    @property
+    def shared(self) -> bool:
+        """Whether several desks share a system."""
+        return self.url.get_secret_value() != "local"
 
 
 class DeskConfig(_Section):

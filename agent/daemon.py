@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from agent import notify
-from agent.claims import LocalClaims
+from agent.claims import Claims, LocalClaims, SharedClaims
 from agent.config import Config, EncoderConfig
 from agent.desk.server import DeskServer
 from agent.events import Events
@@ -50,14 +50,14 @@ class Agent:
         self.stations = [
             Station(encoder, _driver(encoder), self.journal, self.events, shared) for encoder in config.encoder
         ]
-        self._auto = any(encoder.mode == "auto" for encoder in config.encoder)
+        self.claims = self._make_claims(config, shared)
         self.polling = Polling(
             self.service,
             self.journal,
             self.events,
             interval=config.service.poll_interval_s,
             writable_vendors={vendor for station in self.stations for vendor in station.vendors},
-            claims=LocalClaims(self.journal) if self._auto else None,
+            claims=self.claims,
             in_hand=shared.in_hand,
         )
         self.reporting = Reporting(self.service, self.journal, self.events)
@@ -67,6 +67,7 @@ class Agent:
                 station.encoder,
                 self.journal,
                 self.service,
+                claims=self.claims,
                 overwrite=station.config.overwrite,
                 refresh=self.polling.refresh,
                 on_progress=station.note_progress,
@@ -77,11 +78,27 @@ class Agent:
             service=self.service,
             polling=self.polling,
             reporting=self.reporting,
+            claims=self.claims,
             stations=Stations(config.claims.desk, self.stations),
             events=self.events,
         )
         self.desk = DeskServer(config.desk, self.operations, token_path=config.journal.path.with_name("desk-token"))
         self._stop = asyncio.Event()
+
+    def _make_claims(self, config: Config, shared: Shared) -> Claims:
+        automatic = sum(encoder.mode == "auto" for encoder in config.encoder)
+        if not config.claims.shared:
+            return LocalClaims(self.journal, auto=automatic > 0)
+        return SharedClaims(
+            config.claims.url.get_secret_value(),
+            self.journal,
+            self.events,
+            desk=config.claims.desk,
+            ahead=automatic * config.claims.ahead,
+            vendors={vendor for station in self.stations for vendor in station.vendors},
+            in_hand=shared.in_hand,
+            look_again=lambda acs_credential_id: self.polling.look_again(acs_credential_id),
+        )
 
     def stop(self) -> None:
         """Finish the cards that are being written, and end `run`."""
@@ -98,11 +115,15 @@ class Agent:
             loop.add_signal_handler(number, self.stop)
         await self.desk.start()  # first: where another agent listens there, its journal must not be touched
         free, unknown = self.journal.recover()
-        self.journal.forget_picks(back_to_waiting=not self._auto)
+        self.journal.forget_picks(back_to_waiting=self.claims.back_to_waiting)
         if free or unknown:
             log.warning("recovered", not_written=free, to_be_read_again=unknown)
         stations = [self._keep(f"encoder {station.name}", station.run) for station in self.stations]
-        others = [self._keep("polling", self.polling.run), self._keep("reporting", self.reporting.run)]
+        others = [
+            self._keep("polling", self.polling.run),
+            self._keep("reporting", self.reporting.run),
+            self._keep("claims", self.claims.run),
+        ]
         watchdog = loop.create_task(self._watchdog([*stations, *others]))
         log.info("running", encoders=len(stations), desk=self.desk.url)
         notify.notify("READY=1", f"STATUS={len(stations)} encoders, desk page at {self.desk.url}")

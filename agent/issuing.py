@@ -15,6 +15,7 @@ import structlog
 
 from agent import clock
 from agent.card_policy import Knowledge, needs_the_service, other_card, refusal
+from agent.claims import Claims
 from agent.config import Overwrite
 from agent.content import content_for
 from agent.credential import Credential, MalformedCredential, read
@@ -70,6 +71,7 @@ class Issuing:
         journal: Journal,
         service: Service,
         *,
+        claims: Claims,
         overwrite: Overwrite,
         refresh: Callable[[str, object], object],
         on_progress: Callable[[Job, Progress], None],
@@ -81,6 +83,7 @@ class Issuing:
         self.encoder = encoder
         self.journal = journal
         self.service = service
+        self.claims = claims
         self.overwrite = overwrite
         self.found: FoundCard | None = None
         self._refresh = refresh
@@ -177,7 +180,7 @@ class Issuing:
         elif isinstance(answer, Gone):
             self.journal.record_deleted(job.acs_credential_id)
         elif isinstance(answer, MalformedCredential) and state is JobState.CLAIMED:
-            self.journal.hold(job.job_id, actor="agent", code="malformed", reason=answer.problem)
+            self._refresh(job.acs_credential_id, answer.raw)  # held, until the service has it readable again
         else:
             self._refresh(job.acs_credential_id, job.credential)
 
@@ -229,6 +232,7 @@ class _Encoding:
         if self._job.replace_card and credential.is_issued:
             self._replaces = credential.card_number
         by_uid = isinstance(self._content, CardNumber) and self._content.value is None
+        self._wait(self._issuing.claims.begin(self._job, found.uid))
         self._journal.begin_writing(self._job, self.attempt, card_number=self._number, number_is_uid=by_uid)
 
     def verified(self, result: EncodeResult) -> None:
@@ -291,9 +295,12 @@ class _Encoding:
             raise wrong
 
     def _holders(self, found: FoundCard, row: Card | None) -> tuple[str, ...] | None:
+        issuing = self._issuing
         if not needs_the_service(found, row, self._job.acs_credential_id):
-            return ()
-        return self._wait(holders(self._issuing.service, found, row, self._job.acs_credential_id))
+            # What another desk left torn reads as blank. Where that can't be told, what is this desk's goes on.
+            begun: set[str] | None = self._wait(issuing.claims.begun_elsewhere(found.uid, ()))
+            return tuple(begun or ())
+        return self._wait(holders(issuing.service, issuing.claims, found, row, self._job.acs_credential_id))
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         """From the encoder's thread: have the loop do it, and wait for it."""
@@ -305,20 +312,22 @@ async def _result(task: asyncio.Task[T]) -> T:
 
 
 async def holders(
-    service: Service, found: FoundCard, row: Card | None, acs_credential_id: str
+    service: Service, claims: Claims, found: FoundCard, row: Card | None, acs_credential_id: str
 ) -> tuple[str, ...] | None:
-    """Credentials other than this one that live on the card, as far as its content and the journal name them.
+    """Credentials other than this one that live on the card, as far as its content, the journal and other desks know.
 
-    None where the service can't tell.
+    None where service or claims can't tell.
     """
     try:
         async with asyncio.timeout(_LONGEST_WAIT_S):
-            return await _holders(service, found, row, acs_credential_id)
+            return await _holders(service, claims, found, row, acs_credential_id)
     except (TimeoutError, ServiceError, MalformedCredential):
         return None
 
 
-async def _holders(service: Service, found: FoundCard, row: Card | None, acs_credential_id: str) -> tuple[str, ...]:
+async def _holders(
+    service: Service, claims: Claims, found: FoundCard, row: Card | None, acs_credential_id: str
+) -> tuple[str, ...] | None:
     candidates: dict[str, Credential] = {}
     if found.card_number:
         candidates |= {c.acs_credential_id: c for c in await service.with_card_number(found.card_number)}
@@ -329,6 +338,9 @@ async def _holders(service: Service, found: FoundCard, row: Card | None, acs_cre
             candidates[row.acs_credential_id] = await service.get(row.acs_credential_id)
         except Gone:
             candidates.pop(row.acs_credential_id, None)
+    begun = await claims.begun_elsewhere(found.uid, candidates)
+    if begun is None:
+        return None
     now = clock.now()
     # What this desk has verified counts as issued, though the report may still be on its way.
     written_here = row.acs_credential_id if row is not None and row.standing is CardStanding.LIVE else None
@@ -336,9 +348,9 @@ async def _holders(service: Service, found: FoundCard, row: Card | None, acs_cre
         other.acs_credential_id
         for other in candidates.values()
         if other.acs_credential_id != acs_credential_id
-        and (other.is_issued is not False or other.acs_credential_id == written_here)
+        and (other.is_issued is not False or other.acs_credential_id in (written_here, *begun))
         and (other.ends is None or other.ends > now)
-    )
+    ) + tuple(begun - candidates.keys() - {acs_credential_id})
 
 
 def consented(decision: Decision, job: Job) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from agent import clock, overview
 from agent.attempts import Attempt, Attempts
+from agent.claims import Claims
 from agent.events import Events
 from agent.journal import CANCELLED_BY_PERSON, Job, Journal, JournalError
 from agent.picking import KEY_REFUSED, Picking, Wish
@@ -41,6 +42,7 @@ class Operations:
         service: Service,
         polling: Polling,
         reporting: Reporting,
+        claims: Claims,
         stations: Stations,
         events: Events,
     ) -> None:
@@ -51,8 +53,9 @@ class Operations:
         self.reporting = reporting
         self.attempts = Attempts()
         self._desk = desk
+        self.claims = claims
         self._service = service
-        self._picking = Picking(journal, service, polling, stations, events, self._start)
+        self._picking = Picking(journal, service, polling, claims, stations, events, self._start)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def encode(self, acs_credential_id: str, *, encoder: str | None, who: str, overwrite: bool = False) -> Attempt:
@@ -131,8 +134,7 @@ class Operations:
             JournalError: there is no such job, or nothing to resume.
         """
         self.journal.resume(job_id, actor=who)
-        if not self.stations.all_attended:
-            self.journal.claim(joiners=True)
+        self.claims.claim(joiners=True)
         self.reporting.report_soon()
         self.events.publish("job", job_id=job_id)
         return self.journal.job(job_id)
@@ -147,11 +149,12 @@ class Operations:
             "at": clock.now_text(),
             "ready": any(station.online for station in self.stations),
             "service": overview.service_json(self.polling, key_refused=self.reporting.key_refused),
+            "claims": self.claims.state(),
             "encoders": [
                 overview.encoder_json(station, self.stations.encoder_id(station)) for station in self.stations
             ],
             "skipped": overview.skipped_json(self.polling),
-            **overview.journal_json(self.journal, jobs),
+            **overview.journal_json(self.journal, self.claims, jobs),
         }
 
     def audit(self, since: str | None = None) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.claims import Claims
 from agent.journal import Job, JobState, Journal
 from agent.polling import Polling
 from agent.station import Station
@@ -21,11 +22,11 @@ def service_json(polling: Polling, *, key_refused: bool) -> dict[str, Any]:
     }
 
 
-def journal_json(journal: Journal, jobs: int) -> dict[str, Any]:
+def journal_json(journal: Journal, claims: Claims, jobs: int) -> dict[str, Any]:
     """Jobs and reports; `jobs` is how many of the queue at most."""
     return {
         "jobs": {str(state): count for state, count in journal.count_by_state().items()},
-        "queue": [_queued_json(journal, job) for job in journal.queue(jobs)],
+        "queue": [_queued_json(journal, claims, job) for job in journal.queue(jobs)],
         "recent": [job_json(job) for job in journal.recent(min(jobs, 50))],
         "reports": {
             "unfinished": journal.count_reports(),
@@ -44,8 +45,10 @@ def journal_json(journal: Journal, jobs: int) -> dict[str, Any]:
     }
 
 
-def _queued_json(journal: Journal, job: Job) -> dict[str, Any]:
-    """A job in the queue; one that joins another says so as long as it waits for that."""
+def _queued_json(journal: Journal, claims: Claims, job: Job) -> dict[str, Any]:
+    """A job in the queue; one that waits for another, or is another desk's, says so."""
+    if job.state is JobState.WAITING and job.ready and (elsewhere := claims.why_not_here(job.acs_credential_id)):
+        return {**job_json(job), "code": "at_another_desk", "reason": elsewhere}
     joins = job.state in (JobState.WAITING, JobState.CLAIMED) and job.ready and journal.joins_pending(job)
     reason = {"code": "joins", "reason": "It joins a credential that is not on its card yet."} if joins else {}
     return {**job_json(job), **reason}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.attempts import Attempt
+from agent.claims import Claims
 from agent.credential import NEEDS_TO_BE_REISSUED, WAITING_TO_BE_ISSUED, MalformedCredential
 from agent.events import Event, Events
 from agent.journal import Intake, Job, JobState, Journal, JournalError
@@ -58,6 +59,7 @@ class Picking:
         journal: Journal,
         service: Service,
         polling: Polling,
+        claims: Claims,
         stations: Stations,
         events: Events,
         start: Callable[[Attempt, Coroutine[Any, Any, None]], None],
@@ -66,6 +68,7 @@ class Picking:
         self._journal = journal
         self._service = service
         self._polling = polling
+        self._claims = claims
         self._stations = stations
         self._events = events
         self._start = start
@@ -89,14 +92,16 @@ class Picking:
         if problem is not None:
             raise problem
         if job.state is not JobState.BOUND and not self._stations.is_busy_with(job):
-            job = self._journal.pick(
-                wish.acs_credential_id,
-                actor=wish.who,
-                encoder=station.name if station else None,
-                reason=wish.reason,
-                replace_card=wish.replace_card,
-                overwrite=wish.overwrite,
-            )
+            async with self._claims.taking(job, replace_card=wish.replace_card) as token:
+                job = self._journal.pick(
+                    wish.acs_credential_id,
+                    actor=wish.who,
+                    encoder=station.name if station else None,
+                    reason=wish.reason,
+                    replace_card=wish.replace_card,
+                    overwrite=wish.overwrite,
+                    claim_token=token,
+                )
             self._stations.reconsider(job.job_id)
         attempt.job_id = job.job_id
         self._waiting.setdefault(job.job_id, []).append(attempt)
@@ -193,7 +198,7 @@ class Picking:
     def _unpick(self, job: Job) -> None:
         """The person is answered: what wasn't written goes back to its place."""
         with contextlib.suppress(JournalError):
-            self._journal.unpick(job.job_id, back_to_waiting=self._stations.all_attended)
+            self._journal.unpick(job.job_id, back_to_waiting=self._claims.back_to_waiting)
             self._events.publish("job", job_id=job.job_id)
 
     def _follow(self, event: Event) -> None:

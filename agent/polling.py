@@ -11,18 +11,18 @@ import hashlib
 import json
 import time
 from collections.abc import Collection, Iterator
+from datetime import timedelta
 
-import pydantic_core
 import structlog
 
 from agent import clock
-from agent.claims import LocalClaims
+from agent.claims import Claims
 from agent.content import vendor_of
 from agent.credential import Credential, MalformedCredential, id_of, is_settled, read
 from agent.eligibility import Action, Decision, decide
 from agent.events import Event, Events
 from agent.journal import Intake, JobState, Journal
-from agent.service import NotAllowed, Page, Service, ServiceError
+from agent.service import Gone, NotAllowed, Page, Service, ServiceError, Unreachable
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +30,8 @@ _FULL_PASS_EVERY = 10  # polls; where the service leaves issued ones out, only a
 _MOST_OF_THE_TIME = 0.1  # a long list is polled less often: at most this share of the time goes into polling
 _KEPT_REMARKS = 200
 _LONGEST_PAUSE = 10.0  # seconds between looks whether the service is back
+_LONGEST_WISH = 60.0  # the service may ask to be left alone longer, but a desk has to see what is new
+_MOST_AHEAD = timedelta(days=2)  # of this machine's clock, for a service's to be believed
 
 _STATE = {
     Action.ENCODE: JobState.WAITING,
@@ -76,12 +78,12 @@ class Polling:
         *,
         interval: float,
         writable_vendors: Collection[str | None],
-        claims: LocalClaims | None,
+        claims: Claims,
         in_hand: Collection[int] = (),
     ) -> None:
         """`interval` in seconds. `writable_vendors`: whose content the encoders can write, None for card numbers.
 
-        `claims` is None where nothing is encoded unless a person picks it. `in_hand` are the jobs that encoders are at.
+        `in_hand` are the jobs that encoders are at.
         """
         self._service = service
         self._journal = journal
@@ -91,7 +93,9 @@ class Polling:
         self._claims = claims
         self._in_hand = in_hand
         self._known_before = False  # the first pass decides on everything anew: the configuration may have changed
-        self._deleted_since = clock.now_text()
+        # From before the start: the service's clock may be behind this machine's, as where a time zone was mistaken.
+        self._deleted_since = clock.to_text(clock.now() - timedelta(days=1))
+        self._clock = clock.Watch()
         self._unreadable = 0
         self._known: dict[str, bytes] | None = None  # as at the beginning of the pass, where it is not too much to hold
         self._seen_pages: dict[tuple[bool, int], int] = {}  # what came before, to the byte, needs no second look
@@ -111,7 +115,7 @@ class Polling:
         """Poll until cancelled. Trouble with the service never ends it."""
         count = failures = 0
         while True:
-            began = time.monotonic()
+            began, wish = time.monotonic(), 0.0
             try:
                 await self.poll_once(full=count % _FULL_PASS_EVERY == 0)
                 failures = 0
@@ -119,11 +123,13 @@ class Polling:
             except ServiceError as error:
                 failures += 1
                 self._service_state(error)
+                if isinstance(error, Unreachable):
+                    wish = min(error.retry_after or 0.0, _LONGEST_WISH)
             took = time.monotonic() - began
             pause = max(self._interval, took * (1 / _MOST_OF_THE_TIME - 1))
             if failures:
                 pause = min(self._interval * 2 ** min(failures - 1, 5), max(_LONGEST_PAUSE, self._interval))
-            await asyncio.sleep(pause)
+            await asyncio.sleep(max(pause, wish))
 
     async def poll_once(self, *, full: bool = True) -> None:
         """One pass over all that the service lists; `full` asks for issued credentials too.
@@ -132,9 +138,12 @@ class Polling:
             ServiceError: the pass came to an early end; what it saw is in the journal.
         """
         unreadable = number = 0
+        if self._clock.was_set():
+            self._seen_pages.clear()  # what had ended by the clock's old time may not have by the new one
         self._known = await asyncio.to_thread(self._journal.few_known_digests)
         async for page in self._service.credentials(only_unissued=not full):
-            self._service_state(None)
+            if self.service_up is None:
+                self._service_state(None)
             number += 1
             if self._seen_pages.get((full, number)) == page.mark:
                 continue
@@ -146,18 +155,18 @@ class Polling:
                 self._events.publish("job")
             self._claim_what_may(joiners=False)
         self._claim_what_may(joiners=True)  # not before the end of the pass: what they join may be on a later page
-        self._service_state(None)
         self._unreadable = unreadable
         self._known_before = True
-        await self._drop_deleted()
         if self._journal.expire(clock.now_text(), in_hand=self._in_hand):
             self._events.publish("job")
+        await self._drop_deleted()
+        self._service_state(None)  # not before the whole pass: half a service would be back again and again
         first, self.last_pass_at = self.last_pass_at is None, clock.now_text()
         if first:
             self._events.publish("service", up=True)
 
     def _claim_what_may(self, *, joiners: bool) -> None:
-        if self._claims is not None and self._claims.claim(joiners=joiners):
+        if self._claims.claim(joiners=joiners):
             self._events.publish("job")
 
     @property
@@ -191,6 +200,22 @@ class Polling:
         if unreadable and unreadable != self._unreadable:
             log.warning("credentials without a readable id", count=unreadable)
         return len(intakes), unreadable
+
+    async def look_again(self, acs_credential_id: str) -> None:
+        """Bring one credential into the journal as the service has it now.
+
+        Raises:
+            ServiceError: it can't be told.
+        """
+        try:
+            credential = await self._service.get(acs_credential_id)
+        except Gone:
+            self._journal.record_deleted(acs_credential_id, in_hand=self._in_hand)
+        except MalformedCredential:
+            return  # the next pass says what is to become of it
+        else:
+            self.refresh(acs_credential_id, credential.as_sent())
+        self._events.publish("job")
 
     def refresh(self, acs_credential_id: str, item: object, *, asked: bool = False, by_hand: bool = False) -> Intake:
         """Bring one credential, as the service has it now, into the journal.
@@ -262,10 +287,30 @@ class Polling:
             self.remarks.forget(acs_credential_id)
 
     async def _drop_deleted(self) -> None:
+        latest = clock.to_text(clock.now() + _MOST_AHEAD)
         for acs_credential_id, when in await self._service.deleted_since(self._deleted_since):
-            self._deleted_since = max(self._deleted_since, when)
+            if when <= latest:
+                self._deleted_since = max(self._deleted_since, when)
+            if not await self._is_gone(acs_credential_id):
+                continue
             if self._journal.record_deleted(acs_credential_id, in_hand=self._in_hand):
                 self._events.publish("job")
+
+    async def _is_gone(self, acs_credential_id: str) -> bool:
+        """Whether something here is about this credential, and it is gone: only the credential itself tells.
+
+        Raises:
+            ServiceError: it can't be told.
+        """
+        if self._journal.open_job(acs_credential_id) is None and not self._journal.cards_of(acs_credential_id):
+            return False
+        try:
+            await self._service.get(acs_credential_id)
+        except Gone:
+            return True
+        except MalformedCredential:
+            pass
+        return False
 
     def _service_state(self, error: ServiceError | None) -> None:
         up = error is None
@@ -290,7 +335,4 @@ def digest_of(item: object, text: bytes) -> bytes:
 
 def _text(item: object) -> bytes:
     """The credential as JSON, the same for the same content whatever its order."""
-    try:
-        return json.dumps(item, sort_keys=True, allow_nan=False, separators=(",", ":")).encode()
-    except ValueError:  # a number that JSON doesn't have
-        return _text(pydantic_core.from_json(pydantic_core.to_json(item, inf_nan_mode="null")))
+    return json.dumps(item, sort_keys=True, separators=(",", ":")).encode()

@@ -44,11 +44,6 @@ class Stations:
             raise chosen[0].trouble or EncoderNotOnline(f"Encoder '{chosen[0].name}' is still being opened.")
         return chosen[0] if encoder is not None else None
 
-    @property
-    def all_attended(self) -> bool:
-        """Whether nothing is written here unless a person picks it."""
-        return all(station.config.mode == "attended" for station in self)
-
     def in_hand(self) -> list[int]:
         """The jobs that encoders are at."""
         return [station.job.job_id for station in self if station.job is not None]

@@ -91,6 +91,11 @@ class Claiming(Choosing):
                 (job_id,),
             )
 
+    def set_claim(self, job_id: int, token: int) -> None:
+        """The claim on what was begun here, entered after the fact."""
+        with self._database.transaction("set_claim") as connection:
+            connection.execute("UPDATE jobs SET claim_token = ?, claim_kept = 1 WHERE job_id = ?", (token, job_id))
+
     def record_taken_over(self, job_id: int, *, desk: str) -> None:
         """A person at another desk has had it put on another card: what was begun here is void."""
         with self._database.transaction("record_taken_over") as connection:

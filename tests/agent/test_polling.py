@@ -67,7 +67,7 @@ def journal(tmp_path: Path) -> Journal:
 @pytest.fixture
 async def polling(peer: Scripted, journal: Journal) -> AsyncIterator[Polling]:
     service = Service(ServiceConfig(endpoint=peer.url))
-    yield Polling(service, journal, Events(), interval=1, writable_vendors={None}, claims=LocalClaims(journal))
+    yield Polling(service, journal, Events(), interval=1, writable_vendors={None}, claims=LocalClaims(journal, auto=True))
     await service.aclose()
 
 
@@ -259,7 +259,7 @@ async def test_attended_desks_take_up_nothing_by_themselves(listing: Listing, pe
         Events(),
         interval=1,
         writable_vendors={None},
-        claims=None,
+        claims=LocalClaims(journal, auto=False),
     )
     listing.items = [waiting(acs_credential_id="a")]
     await polling.poll_once()

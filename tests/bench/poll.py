@@ -44,7 +44,7 @@ def rss():
 async def main(url, path):
     journal = Journal(Path(path))
     service = Service(ServiceConfig(endpoint=url))
-    polling = Polling(service, journal, Events(), interval=2, writable_vendors={None}, claims=LocalClaims(journal))
+    polling = Polling(service, journal, Events(), interval=2, writable_vendors={None}, claims=LocalClaims(journal, auto=True))
     pages = []
     credentials = service.credentials
     async def counted(**how):

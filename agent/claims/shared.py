@@ -1,0 +1,400 @@
+"""Claims of desks that share a system.
+
+What this desk has in hand is in its journal; the register in PostgreSQL follows it, so that the others know. Only two
+things go the other way, and wait for the register's word: a job becomes this desk's, and its writing begins.
+
+Without the register nothing new is taken up, and what is this desk's already goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeVar
+
+import psycopg
+import structlog
+
+from agent.claims.claims import Claims
+from agent.claims.register import Claim, NameTaken, Notice, OtherVersion, Register, Standing
+from agent.events import Event, Events
+from agent.journal import Job, JobState, Journal
+from agent.service import ServiceError
+from drivers.errors import BridgeDisconnected, CredentialCannotBeReissued, EncoderError, UncategorizedError
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+_HEARTBEAT_S = 10.0
+_PATIENCE_S = 4.0
+"""How long a person, or a card on the encoder, waits for the database."""
+_HAND_OVER_S = 3.0
+_LONGEST_PAUSE_S = 10.0
+_LOOKAHEAD = 20
+"""Credentials asked about at once, for each that is wanted: other desks may have the oldest ones."""
+
+_STANDING: dict[JobState, Standing] = {
+    JobState.BOUND: "begun",
+    JobState.WRITING: "begun",
+    JobState.HELD: "begun",  # from writing: any other held job is nobody's
+    JobState.VERIFIED: "begun",
+    JobState.REPORTED: "done",
+    JobState.FAILED: "done",
+    JobState.ORPHANED: "done",
+}
+
+
+class SharedClaims(Claims):
+    """This desk among others."""
+
+    def __init__(
+        self,
+        url: str,
+        journal: Journal,
+        events: Events,
+        *,
+        desk: str,
+        ahead: int,
+        vendors: Collection[str | None],
+        in_hand: Collection[int],
+        look_again: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """`ahead` is how many credentials are kept ready for cards that come, 0 where people pick each one.
+
+        `vendors` are those whose content this desk can write. `in_hand` are the jobs that encoders are at. `look_again`
+        brings a credential into the journal as the service has it now, or raises ServiceError.
+        """
+        self._url = url
+        self._journal = journal
+        self._events = events
+        self._desk = desk
+        self._me = journal.journal_id
+        self._ahead = ahead
+        self._vendors = vendors
+        self._in_hand = in_hand
+        self._look_again = look_again
+        self._register: Register | None = None
+        self._trouble: str | None = "The claims database was not reached yet."
+        self._wake = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._complete = False
+        """Whether the service's whole list was seen: before that, what is oldest isn't known."""
+        self._elsewhere: dict[str, str] = {}
+        """Credentials that other desks have in hand, and which desk that is."""
+        self._done: dict[str, str] = {}
+        """Credentials that wait here and are done at another desk."""
+        self._taking: dict[str, asyncio.Event] = {}
+        """Credentials that a person here is about to get; the event tells that something has become of the row."""
+        self._stale: set[str] = set()
+        """Those of them that the service is to be asked about again."""
+        events.listen(self._follow)
+
+    # What others ask
+
+    @property
+    def back_to_waiting(self) -> bool:
+        """See `Claims.back_to_waiting`."""
+        return True
+
+    def claim(self, *, joiners: bool) -> bool:
+        """See `Claims.claim`. Others are taken up by `run`, one at a time, as encoders get through them."""
+        if joiners:
+            self._complete = True
+            self._wake.set()
+        # A card that comes back to be written again is its own claim: it is only at one desk.
+        return bool(self._ahead) and bool(self._journal.claim(joiners=joiners, only_issued=True))
+
+    def taking(self, job: Job, *, replace_card: bool) -> AbstractAsyncContextManager[int | None]:
+        """See `Claims.taking`."""
+        return self._take(job, replace_card)
+
+    @asynccontextmanager
+    async def _take(self, job: Job, replace_card: bool) -> AsyncIterator[int | None]:
+        if (job.issued and not replace_card) or job.claim_token is not None:
+            yield None
+            return
+        changed = self._taking.setdefault(job.acs_credential_id, asyncio.Event())
+        try:
+            yield await self._token_for(job.acs_credential_id, replace_card, changed)
+        finally:
+            self._taking.pop(job.acs_credential_id, None)
+            self._wake.set()
+
+    async def _token_for(self, acs_credential_id: str, replace_card: bool, changed: asyncio.Event) -> int | None:
+        if replace_card:
+            try:
+                return await self._ask(lambda register: register.take_over(acs_credential_id))
+            except BridgeDisconnected:
+                log.warning("taken over without the claims database", acs_credential_id=acs_credential_id)
+                return None  # a person's word, given with a reason: the register learns of it when it is back
+        claim = await self._find(acs_credential_id)
+        if claim.journal_id != self._me and claim.standing in ("leased", "kept") and not claim.expired:
+            await self._ask(lambda register: register.ask_for(claim))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), _HAND_OVER_S)
+        tokens = await self._ask(lambda register: register.grant([acs_credential_id], 1, "leased"))
+        if tokens:
+            return tokens[acs_credential_id]
+        claim = await self._find(acs_credential_id)
+        if claim.journal_id == self._me and claim.standing in ("leased", "kept", "begun"):
+            return claim.token
+        raise _held_by(claim)
+
+    async def _find(self, acs_credential_id: str) -> Claim:
+        (claim,) = await self._ask(lambda register: register.find([acs_credential_id]))
+        return claim
+
+    async def begin(self, job: Job, card_uid: str) -> None:
+        """See `Claims.begin`."""
+        if not job.needs_a_claim:
+            return
+        token = job.claim_token
+        if token is None:
+            # By a person's word while the register was away; or begun by a journal that knew of no other desk.
+            if job.replace_card or job.state is JobState.WRITING:
+                return
+            raise BridgeDisconnected(f"It is not agreed yet that this desk encodes it. {self._trouble or ''}".strip())
+        try:
+            if await self._ask(lambda register: register.begin(job.acs_credential_id, token, card_uid)):
+                return
+        except BridgeDisconnected:
+            if job.claim_kept or job.replace_card or job.state is JobState.WRITING:
+                return
+            raise
+        self._wake.set()
+        raise CredentialCannotBeReissued(
+            "Another desk has taken this credential over.", next_step="`card-encoder queue` there says how it stands."
+        )
+
+    async def begun_elsewhere(self, card_uid: str, acs_credential_ids: Collection[str]) -> set[str] | None:
+        """See `Claims.begun_elsewhere`."""
+        try:
+            return await self._ask(lambda register: register.begun_elsewhere(card_uid, acs_credential_ids))
+        except BridgeDisconnected:
+            return None
+
+    def why_not_here(self, acs_credential_id: str) -> str | None:
+        """See `Claims.why_not_here`."""
+        if desk := self._elsewhere.get(acs_credential_id):
+            return f"{desk} has it in hand."
+        if desk := self._done.get(acs_credential_id):
+            return f"{desk} has made its card, though the service still lists it as waiting."
+        return None
+
+    def state(self) -> dict[str, Any]:
+        """See `Claims.state`."""
+        held = [job for job in self._journal.claimed_or_begun() if job.needs_a_claim]
+        return {"shared": True, "up": self._register is not None, "trouble": self._trouble, "held": len(held)}
+
+    async def _ask(self, ask: Callable[[Register], Awaitable[T]]) -> T:
+        """Have the register do something for somebody who waits.
+
+        Raises:
+            BridgeDisconnected: it can't be reached; whether it was done is then not known.
+        """
+        try:
+            async with asyncio.timeout(_PATIENCE_S), self._lock:
+                if self._register is not None:
+                    return await ask(self._register)
+        except (psycopg.Error, TimeoutError):
+            self._lost()
+        raise BridgeDisconnected(
+            f"Whether another desk has this credential can't be told. {self._trouble or _AWAY}",
+            next_step="It is encoded when the database is back. If it can't wait: `card-encoder reencode ID "
+            "--replace-card --reason TEXT`, when you know that no other desk makes this card.",
+        )
+
+    # What goes on by itself
+
+    async def run(self) -> None:
+        """See `Claims.run`. Connects again, for as long as it takes, when the database goes away."""
+        failures = 0
+        while True:
+            try:
+                async with Register.connected(self._url, desk=self._desk, journal_id=self._me) as register:
+                    failures = 0
+                    await self._keep(register)
+            except NameTaken:
+                self._set_state(
+                    None,
+                    f"Another agent is called '{self._desk}' at the claims database: give each desk a name of its own "
+                    "in [claims] desk. Where this desk has a new journal, its name is free again after a minute.",
+                )
+            except OtherVersion:
+                self._set_state(None, "The claims database was prepared by another version of the agent.")
+            except (psycopg.Error, OSError, TimeoutError) as error:
+                self._set_state(None, f"{_AWAY} ({type(error).__name__}).")
+            finally:
+                self._register = None
+            pause = min(2.0 ** min(failures, 6) / 4, _LONGEST_PAUSE_S)
+            failures += 1
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+
+    async def _keep(self, register: Register) -> None:
+        """Until the connection is lost."""
+        ear = asyncio.create_task(self._listen(register))
+        try:
+            self._set_state(register, None)
+            while self._register is register:
+                self._wake.clear()
+                async with asyncio.timeout(2 * _PATIENCE_S), self._lock:
+                    await register.announce()
+                    await self._agree(register)
+                    await self._take_up(register)
+                await self._learn()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), _HEARTBEAT_S)
+        finally:
+            ear.cancel()
+            with contextlib.suppress(asyncio.CancelledError, psycopg.Error):
+                await ear
+
+    async def _listen(self, register: Register) -> None:
+        try:
+            async for notice in register.notices():
+                self._hear(notice)
+        finally:
+            self._lost()
+
+    def _hear(self, notice: Notice) -> None:
+        acs_credential_id = notice.acs_credential_id
+        if notice.journal_id != self._me and notice.standing in ("leased", "kept", "begun"):
+            self._elsewhere[acs_credential_id] = notice.desk or "another desk"
+        else:
+            self._elsewhere.pop(acs_credential_id, None)
+        if notice.standing == "done" and notice.journal_id != self._me:
+            self._note_done(acs_credential_id, notice.desk)
+        if acs_credential_id in self._taking:
+            if notice.journal_id == self._me or notice.standing == "free":
+                self._taking[acs_credential_id].set()
+        elif notice.journal_id != self._me or notice.wanted_by is not None:
+            self._wake.set()
+
+    def _follow(self, event: Event) -> None:
+        if event.kind in ("job", "outcome", "report"):
+            self._wake.set()
+
+    async def _agree(self, register: Register) -> None:
+        """Bring the register into line with the journal, and where a person has overruled the journal, that one."""
+        rows = await register.held()
+        self._elsewhere = {
+            row.acs_credential_id: row.desk or "another desk"
+            for row in rows
+            if row.journal_id != self._me and not row.expired
+        }
+        mine = {row.acs_credential_id: row for row in rows if row.journal_id == self._me}
+        jobs = {job.acs_credential_id: job for job in self._journal.claimed_or_begun() if job.needs_a_claim}
+        for acs_credential_id, claim in mine.items():
+            if acs_credential_id not in self._taking:
+                await self._settle(register, claim, jobs.get(acs_credential_id))
+        for acs_credential_id, job in jobs.items():
+            if acs_credential_id not in self._taking and not _is_held(job, mine):
+                await self._without_a_claim(register, job)
+
+    async def _settle(self, register: Register, claim: Claim, job: Job | None) -> None:
+        last = job or self._journal.last_job(claim.acs_credential_id)
+        standing: Standing = "free"
+        if last is not None and (job is not None or last.state not in (JobState.HELD, JobState.WAITING)):
+            standing = _STANDING.get(last.state, "free")
+        if job is not None and job.state is JobState.CLAIMED and job.claim_token == claim.token:
+            if claim.wanted_by and job.job_id not in self._in_hand and not job.picked:
+                self._journal.unclaim(job.job_id)
+                await register.hand_over(claim)
+                self._events.publish("job", job_id=job.job_id)
+                return
+            standing = "kept" if job.claim_kept else "leased"
+        if standing != claim.standing:
+            await register.settle(claim, standing, last.card_uid if last and standing == "begun" else None)
+
+    async def _without_a_claim(self, register: Register, job: Job) -> None:
+        """The journal has it as this desk's, the register hasn't."""
+        if job.job_id in self._in_hand:
+            return  # decided at the card, by `begin`
+        desk = self._elsewhere.get(job.acs_credential_id)
+        if job.state is JobState.CLAIMED:
+            self._journal.unclaim(job.job_id)
+        elif job.state is JobState.BOUND:
+            return
+        elif desk is None:
+            # Begun at a person's word while the register was away, or by a journal from before there was one.
+            token = await register.take_over(job.acs_credential_id)
+            self._journal.set_claim(job.job_id, token)
+        elif job.state is not JobState.VERIFIED:
+            self._journal.record_taken_over(job.job_id, desk=desk)
+        else:
+            return  # its report tells the service, which knows which card came first
+        self._events.publish("job", job_id=job.job_id)
+
+    async def _take_up(self, register: Register) -> None:
+        """Take up as many as are kept ready."""
+        ready = [job for job in self._journal.claimed_or_begun() if job.state is JobState.CLAIMED and job.claim_kept]
+        wanted = self._ahead - sum(not job.picked for job in ready)
+        if wanted <= 0 or not self._complete:
+            return
+        candidates = self._journal.claimable(
+            wanted * _LOOKAHEAD, vendors=self._vendors, without={*self._elsewhere, *self._done, *self._taking}
+        )
+        if not candidates:
+            return
+        for row in await register.find(candidates):
+            if row.standing == "done" and row.journal_id != self._me:
+                self._note_done(row.acs_credential_id, row.desk)
+        if self._journal.record_claims(await register.grant(candidates, wanted, "kept")):
+            self._events.publish("job")
+
+    def _note_done(self, acs_credential_id: str, desk: str | None) -> None:
+        self._done[acs_credential_id] = desk or "Another desk"
+        self._stale.add(acs_credential_id)
+
+    async def _learn(self) -> None:
+        """Have the journal learn of what other desks are through with."""
+        for acs_credential_id in list(self._stale):
+            self._stale.discard(acs_credential_id)
+            job = self._journal.open_job(acs_credential_id)
+            if job is not None and job.state is JobState.WAITING:
+                with contextlib.suppress(ServiceError):
+                    await self._look_again(acs_credential_id)
+        self._done = {i: desk for i, desk in self._done.items() if self._journal.open_job(i) is not None}
+
+    def _lost(self) -> None:
+        """The connection is of no use any more: `run` makes a new one."""
+        self._set_state(None, self._trouble or _AWAY)
+        self._wake.set()
+
+    def _set_state(self, register: Register | None, trouble: str | None) -> None:
+        was_up = self._register is not None
+        self._register, self._trouble = register, trouble
+        if trouble is not None and was_up:
+            log.warning("claims database is down", error=trouble)
+        elif register is not None:
+            log.info("claims database is up")
+        if was_up is not (register is not None):
+            self._events.publish("claims", up=register is not None)
+
+
+_AWAY = "The claims database can't be reached"
+
+
+def _is_held(job: Job, mine: Mapping[str, Claim]) -> bool:
+    claim = mine.get(job.acs_credential_id)
+    return claim is not None and (claim.token == job.claim_token or job.state is not JobState.CLAIMED)
+
+
+def _held_by(claim: Claim) -> EncoderError:
+    desk = claim.desk or "Another desk"
+    if claim.standing == "done":
+        return CredentialCannotBeReissued(f"{desk} has made its card.")
+    if claim.standing == "begun":
+        return CredentialCannotBeReissued(
+            f"{desk} has begun to write its card.",
+            next_step="It is finished there. If that desk is gone for good: `card-encoder reencode "
+            f"{claim.acs_credential_id} --replace-card --reason TEXT` makes another card.",
+        )
+    return UncategorizedError(
+        f"{desk} has it in hand and does not answer.",
+        next_step="Encode it there. If that desk is gone for good: `card-encoder reencode "
+        f"{claim.acs_credential_id} --replace-card --reason TEXT`.",
+    )
