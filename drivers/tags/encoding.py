@@ -59,6 +59,10 @@ _UIDS = ("01" * 4, "01" * 7)
 """A UID of each length that cards have (ISO 14443-3, 6.5.4; those of 10 bytes are not made)."""
 
 
+_RANDOM_UID = 0x08
+"""The first of 4 bytes of a UID that the card makes up each time it is activated (ISO 14443-3, 6.5.4)."""
+
+
 class _Encoding:
     def __init__(self, tag: Tag, options: TagOptions, request: EncodeRequest, content: CardNumber) -> None:
         self._tag = tag
@@ -87,6 +91,8 @@ class _Encoding:
     def _look(self) -> None:
         """Read the card and plan the change, without changing anything."""
         self._uid = self._tag.link.uid()
+        if len(self._uid) == 4 and self._uid[0] == _RANDOM_UID:
+            raise IncompatibleCardFormat("The card gives itself another UID each time: it could never be told again.")
         self._text = self._content.on(self._uid.hex())
         opened = self._opened = self._tag.open(self._options)
         self._check_text(opened.layout)
@@ -156,7 +162,9 @@ class _Encoding:
             return _interrupted("The card was taken away, or swapped, while it was being written.")
         try:
             return self._look_again(error)
-        except LinkError:
+        except LinkError as trouble:
+            if isinstance(error, Refused) and isinstance(trouble, Refused) and not self._tag.pen.written:
+                return self._refuses(error)  # neither the first write nor reading is granted: nothing was changed
             return _interrupted("The card could not be read again after it had refused an operation.")
         except EncoderError as trouble:
             return self._cut_off(trouble)
@@ -166,24 +174,39 @@ class _Encoding:
         return _interrupted(error.message) if self._tag.pen.started else error
 
     def _look_again(self, error: LinkError) -> EncoderError:
+        if self._tag.link.uid() != self._uid:
+            return _interrupted("Another card lies on the encoder than the one that was being written.")
+        self._area.forget()
+        reading = self._opened.layout.read(self._area)
+        refused = isinstance(error, Refused)
+        left = (refused and reading.state is CardState.BLANK) or self._unchanged(reading)
+        left = left or (self._disarmed(reading) and refused)
+        if self._tag.link.uid() != self._uid:
+            return _interrupted("Another card lies on the encoder than the one that was being written.")
+        return (
+            self._refuses(error) if left else _interrupted("What was read back from the card is not what was written.")
+        )
+
+    def _unchanged(self, reading: Reading) -> bool:
+        """Whether the card is as it was found.
+
+        That is what was looked at, where it says what it said then; else all that was to be written.
+        """
         assert self._plan is not None
-        link, area, plan = self._tag.link, self._area, self._plan
-        if link.uid() != self._uid:
-            return _interrupted("Another card lies on the encoder than the one that was being written.")
-        area.forget()
-        reading = self._opened.layout.read(area)
-        area.load(range(min(plan.target), max(plan.target) + 1))
-        # What was not read before can't be compared; a blank card has nothing there that matters.
-        told = plan.target.keys() & self._before.keys() if reading.state is CardState.BLANK else plan.target.keys()
-        unchanged = all(area.known[index] == self._before.get(index) for index in told)
-        if reading.state is CardState.NUMBER and not unchanged:
-            area.write(plan.disarm.index, plan.disarm.data)
-            reading = self._opened.layout.read(area)
-        if link.uid() != self._uid:
-            return _interrupted("Another card lies on the encoder than the one that was being written.")
-        if unchanged or (reading.state is CardState.BLANK and not isinstance(error, Mismatch)):
-            return self._refuses(error)
-        return _interrupted("What was read back from the card is not what was written.")
+        area, target = self._area, self._plan.target
+        told = set(target)
+        if reading.state is not CardState.FOREIGN and reading == self._reading:
+            told &= self._before.keys()
+        area.load(range(min(target), max(target) + 1))
+        return all(area.known[index] == self._before.get(index) for index in told)
+
+    def _disarmed(self, reading: Reading) -> bool:
+        """Have the card, which reads so, read as blank; whether it does."""
+        assert self._plan is not None
+        if reading.state is not CardState.BLANK:
+            self._area.write(self._plan.disarm.index, self._plan.disarm.data)
+            reading = self._opened.layout.read(self._area)
+        return reading.state is CardState.BLANK
 
     def _refuses(self, error: LinkError) -> IncompatibleCardFormat:
         if isinstance(error, Refused):

@@ -63,7 +63,7 @@ class VirtualType2(VirtualCard):
             self._put(self._chip.lock_page, _DYNAMIC_LOCKS_AS_DELIVERED)
 
     def read(self, page: int) -> bytes:
-        """READ: four pages, wrapping around to page 0 at the end.
+        """READ: four pages, wrapping around to page 0 at the end of what may be read.
 
         Raises:
             Refused: no such page, or one that a password protects.
@@ -104,9 +104,10 @@ class VirtualType2(VirtualCard):
         self.memory[page * PAGE : page * PAGE + len(data)] = data
 
     def _read_pages(self, page: int) -> bytes:
-        if page >= self._chip.pages or (page >= self._auth0() and self._read_protected()):
+        end = min(self._chip.pages, self._auth0()) if self._read_protected() else self._chip.pages
+        if page >= end:
             raise self._no()
-        return b"".join(self._visible((page + offset) % self._chip.pages) for offset in range(4))
+        return b"".join(self._visible((page + offset) % end) for offset in range(4))
 
     def _visible(self, page: int) -> bytes:
         config = self._chip.config_page
