@@ -5,8 +5,8 @@ Whatever the agent knows that must outlive a power cut is here and nowhere else.
 """
 
 from agent.journal.inspection import Inspection
-from agent.journal.intake import CANCELLED_BY_PERSON
-from agent.journal.journal import PUT_IT_BACK, Journal
+from agent.journal.intake import CANCELLED_BY_PERSON, PUT_IT_BACK
+from agent.journal.journal import Journal
 from agent.journal.lock import JournalLock
 from agent.journal.model import (
     OPEN_STATES,
@@ -16,10 +16,12 @@ from agent.journal.model import (
     Intake,
     Job,
     JobState,
+    JournalDamaged,
     JournalError,
     OutboxEntry,
     OutboxState,
 )
+from agent.journal.setting_aside import make_sound, notes
 
 __all__ = [
     "CANCELLED_BY_PERSON",
@@ -33,8 +35,11 @@ __all__ = [
     "Job",
     "JobState",
     "Journal",
+    "JournalDamaged",
     "JournalError",
     "JournalLock",
     "OutboxEntry",
     "OutboxState",
+    "make_sound",
+    "notes",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agent import clock
 from agent.journal.model import Intake, Job, JobState
@@ -12,6 +13,14 @@ from agent.journal.schema import OPEN
 
 CANCELLED_BY_PERSON = "cancelled"
 """The code of a job that a person cancelled: it isn't begun again as long as the credential stays the same."""
+
+PUT_IT_BACK = "Writing its card was interrupted. Put the same card back: it will be read, and finished where needed."
+
+EVERY_CREDENTIAL = "*"
+"""Stands for all credentials in the table of doubts, until the service was asked which there are."""
+
+JOURNAL_LOST = "journal_lost"
+"""The code of a job that is held because of a doubt."""
 
 
 def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_for: bool) -> None:
@@ -34,6 +43,7 @@ def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_
     if row is None:
         if intake.state is JobState.CANCELLED or not (asked_for or _is_news(connection, intake, seen_at)):
             return
+        intake, held_by = _held_where_in_doubt(connection, intake)
         job_id = connection.execute(
             "INSERT INTO jobs (acs_credential_id, state, ready, code, reason, credential, digest, reissue, vendor, "
             "issued, card_number, sort_key, ends_at, asked, held_by, held_from, created_at, updated_at) "
@@ -46,7 +56,7 @@ def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_
                 intake.reason,
                 *content,
                 intake.asked,
-                *(("agent", "waiting") if intake.state is JobState.HELD else (None, None)),
+                *((held_by, "waiting") if intake.state is JobState.HELD else (None, None)),
                 now,
                 now,
             ),
@@ -77,6 +87,27 @@ def _is_news(connection: sqlite3.Connection, intake: Intake, seen_at: str) -> bo
         return False
     rests = last["state"] == "failed" or (last["state"] == "cancelled" and last["code"] == CANCELLED_BY_PERSON)
     return not (rests and last["digest"] == intake.digest)
+
+
+def _held_where_in_doubt(connection: sqlite3.Connection, intake: Intake) -> tuple[Intake, str]:
+    """The intake, held for a person where a card may have been made for it that this journal doesn't know of.
+
+    One that is issued goes on the card that the service knows, and so on none that it might have besides.
+    """
+    doubt = connection.execute(
+        "SELECT 1 FROM doubts WHERE acs_credential_id = ? OR (acs_credential_id = ? "
+        "AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.acs_credential_id = ? AND code <> 'journal_set_aside'))",
+        (intake.acs_credential_id, EVERY_CREDENTIAL, intake.acs_credential_id),
+    ).fetchone()
+    if doubt is None or intake.issued or intake.state is JobState.CANCELLED:
+        return intake, "agent"
+    connection.execute("DELETE FROM doubts WHERE acs_credential_id = ?", (intake.acs_credential_id,))
+    reason = (
+        "The journal was damaged: a card may have been made for it of which nobody knows. If there is such a card, put "
+        "that one on the encoder, else a new one, and let it go on: `card-encoder resume "
+        f"{intake.acs_credential_id}`. What a card holds, `card-encoder scan` tells."
+    )
+    return replace(intake, state=JobState.HELD, ready=False, code=JOURNAL_LOST, reason=reason), "journal"
 
 
 def _follow(connection: sqlite3.Connection, job: Job, intake: Intake) -> None:

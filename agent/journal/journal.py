@@ -11,12 +11,10 @@ from pathlib import Path
 from agent import clock
 from agent.journal.audit import append
 from agent.journal.database import Database
-from agent.journal.intake import take_in
+from agent.journal.intake import EVERY_CREDENTIAL, PUT_IT_BACK, take_in
 from agent.journal.model import IllegalStep, Intake, Job, JobState
 from agent.journal.reports import Reports
 from agent.journal.rows import audit_job, end_attempt, job_of, move, note, open_job_of, put_card, set_held, the_attempt
-
-PUT_IT_BACK = "Writing its card was interrupted. Put the same card back: it will be read, and finished where needed."
 
 
 class Journal(Reports):
@@ -35,6 +33,25 @@ class Journal(Reports):
         """Let the file go."""
         self._database.close()
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written at present, and what to do; None where all is well."""
+        return self._database.trouble
+
+    @property
+    def damaged(self) -> bool:
+        """Whether the file was found to be damaged: nothing is written any more."""
+        return self._database.damaged
+
+    def try_again(self) -> None:
+        """After trouble: see whether something can be written again.
+
+        Raises:
+            JournalError: it can't.
+        """
+        with self._database.transaction("try_again") as connection:
+            connection.execute("UPDATE identity SET journal_id = journal_id")
+
     # New work
 
     def take_in(self, intakes: Sequence[Intake], *, seen_at: str, asked_for: bool = False) -> None:
@@ -48,6 +65,12 @@ class Journal(Reports):
         with self._database.transaction("take_in") as connection:
             for intake in intakes:
                 take_in(connection, intake, seen_at, asked_for)
+
+    def settle_doubts(self) -> None:
+        """All that waits at the service has been taken in: what it lists later came after an earlier journal was lost."""
+        if self._database.row("SELECT 1 FROM doubts WHERE acs_credential_id = ?", EVERY_CREDENTIAL):
+            with self._database.transaction("settle_doubts") as connection:
+                connection.execute("DELETE FROM doubts WHERE acs_credential_id = ?", (EVERY_CREDENTIAL,))
 
     def pick(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.journal import audit
 from agent.journal.database import Database
+from agent.journal.intake import JOURNAL_LOST
 from agent.journal.model import Card, CardStanding, Job, JobState, OutboxEntry, OutboxState
 from agent.journal.rows import job_of
 from agent.journal.schema import ENDED, OPEN, QUEUE
@@ -124,6 +125,15 @@ class Reading:
             "SELECT * FROM cards WHERE acs_credential_id = ? AND standing <> 'void'", acs_credential_id
         )
         return [_card(row) for row in rows]
+
+    def may_have_a_card(self, acs_credential_id: str) -> bool:
+        """Whether a card may have been made for it of which only a journal that was lost knew."""
+        row = self._database.row(
+            f"SELECT 1 FROM jobs WHERE acs_credential_id = ? AND state IN {OPEN} AND ? IN (code, consent)",
+            acs_credential_id,
+            JOURNAL_LOST,
+        )
+        return row is not None
 
     def last_attempt(self, job_id: int) -> dict[str, Any] | None:
         """The job's newest attempt, for people and for the doctor."""

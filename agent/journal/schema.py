@@ -163,7 +163,12 @@ ALTER TABLE jobs ADD COLUMN claim_token INTEGER;
 ALTER TABLE jobs ADD COLUMN claim_kept INTEGER NOT NULL DEFAULT 0;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2)
+_V3 = """
+-- Credentials for which a card may have been made that this journal doesn't know of, since an earlier one was lost.
+CREATE TABLE doubts (acs_credential_id TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3)
 """MIGRATIONS[n] leads from schema version n to n + 1. Never change one that was released: add another."""
 
 

@@ -1,0 +1,359 @@
+"""What can still be read of a damaged journal, brought into a new one.
+
+Above all the reports that the service has not acknowledged, and the cards that were being written: nobody else knows of
+these. What was merely waiting the service still has. What is there several times, and doesn't agree, goes by majority;
+a report that still doesn't fit what was written isn't sent: its card is read again instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent import clock
+from agent.journal import audit, mark
+from agent.journal.intake import EVERY_CREDENTIAL, PUT_IT_BACK
+from agent.journal.schema import MIGRATIONS, statements
+from agent.journal.soundness import look
+
+Row = dict[str, Any]
+
+_BYTES_A_ROW = 32  # no row of any table is smaller
+_ENDS = {"acknowledged": "reported", "orphaned": "orphaned", "conflict": "failed"}
+_ON_ITS_WAY = ("pending", "refused")
+_SETTLES_THE_CARD = frozenset(
+    ("not_written", "reported", "orphaned", "conflict", "cancelled", "taken_over", "card_given_up", "cards_voided")
+)
+
+
+@dataclass
+class Remains:
+    """What was read. `begun` are the credentials whose card was begun and not reported; None where that is unknown."""
+
+    journal_id: str | None = None
+    jobs: dict[int, Row] = field(default_factory=dict)
+    attempts: list[Row] = field(default_factory=list)
+    cards: list[Row] = field(default_factory=list)
+    outbox: list[Row] = field(default_factory=list)
+    begun: set[str] | None = None
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What the new journal knows of the old one. `in_doubt` counts credentials, None: all that wait at the service."""
+
+    reports: int
+    interrupted: int
+    cards: int
+    in_doubt: int | None
+
+
+def read(path: Path) -> Remains:
+    """What can be read of this journal; nothing where there is none. A WAL that isn't its own is left out."""
+    head = mark.read(path)
+    for immutable in (False, True):
+        if not path.exists() or path.stat().st_size == 0:  # beside an empty file SQLite would delete the WAL
+            break
+        with suppress(sqlite3.Error), closing(look(path, immutable=immutable)) as connection:
+            connection.text_factory = lambda raw: raw.decode(errors="replace")
+            remains = _read(connection, path.stat().st_size // _BYTES_A_ROW, head)
+            if head is None or remains.journal_id == head.journal_id or (immutable and remains.journal_id is None):
+                return remains
+    return Remains()
+
+
+def _read(connection: sqlite3.Connection, bound: int, head: mark.Head | None) -> Remains:
+    remains = Remains()
+    with suppress(sqlite3.Error, TypeError):
+        (remains.journal_id,) = connection.execute("SELECT journal_id FROM identity").fetchone()
+    remains.jobs = {row["job_id"]: row for row in _rows(connection, "jobs", bound)}
+    remains.attempts = list(_rows(connection, "attempts", bound))
+    remains.outbox = list(_rows(connection, "outbox", bound))
+    remains.cards = _cards(connection)
+    remains.begun = _begun(list(_rows(connection, "audit", bound)), head)
+    return remains
+
+
+def _rows(connection: sqlite3.Connection, table: str, bound: int) -> Iterator[Row]:
+    """Every row that can be read, around those that can't."""
+    with suppress(sqlite3.Error):
+        bound = connection.execute(f"SELECT coalesce(max(rowid), 0) FROM {table}").fetchone()[0]
+    yield from _between(connection, table, 1, min(bound, 1 << 32))
+
+
+def _between(connection: sqlite3.Connection, table: str, first: int, last: int) -> Iterator[Row]:
+    query = f"SELECT * FROM {table} NOT INDEXED WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
+    try:
+        found = connection.execute(query, (first, last)).fetchall()
+    except sqlite3.Error:
+        if first < last:
+            middle = (first + last) // 2
+            yield from _between(connection, table, first, middle)
+            yield from _between(connection, table, middle + 1, last)
+        return
+    yield from map(dict, found)
+
+
+def _cards(connection: sqlite3.Connection) -> list[Row]:
+    """From both ends towards the damage: this table has no row numbers."""
+    found: dict[str, Row] = {}
+    for order in ("ASC", "DESC"):
+        with suppress(sqlite3.Error):
+            for row in connection.execute(f"SELECT * FROM cards ORDER BY uid {order}"):
+                found[row["uid"]] = dict(row)
+    return list(found.values())
+
+
+def _begun(trail: list[Row], head: mark.Head | None) -> set[str] | None:
+    """Where the audit trail is whole up to the mark, it names every card that was ever begun."""
+    if head is None or len(trail) < head.seq or audit.first_broken_row(tuple(entry.values()) for entry in trail):
+        return None
+    if head.seq and trail[head.seq - 1]["hash"] != head.seal:
+        return None
+    open_ends: set[str] = set()
+    for entry in trail:
+        credential = entry["acs_credential_id"]
+        if entry["event"] in ("writing", "verified"):
+            open_ends.add(credential)
+        elif entry["event"] in _SETTLES_THE_CARD:
+            open_ends.discard(credential)
+    return open_ends
+
+
+def write(path: Path, remains: Remains, head: mark.Head | None, *, file: str, found: str) -> Carried:
+    """Make a new journal at `path` of what remains. Its audit trail begins with what happened to the old one.
+
+    It is complete, and its content synced, when this returns.
+    """
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        # What a power cut leaves of it is thrown away and made anew: it is synced once, at the end.
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("BEGIN")
+        for number, script in enumerate(MIGRATIONS, start=1):
+            for statement in statements(script):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+        journal_id = remains.journal_id or (head and head.journal_id)
+        if journal_id is not None:
+            connection.execute("UPDATE identity SET journal_id = ?", (journal_id,))
+        carried = _Carrying(connection, remains).carry()
+        audit.append(connection, "journal_set_aside", file=file, found=found, **vars(carried))
+        connection.execute("COMMIT")
+    with path.open("rb") as written:
+        os.fsync(written.fileno())
+    return carried
+
+
+class _Carrying:
+    """Job by job, from the old rows to new ones."""
+
+    def __init__(self, connection: sqlite3.Connection, remains: Remains) -> None:
+        self._connection = connection
+        self._remains = remains
+        self._now = clock.now_text()
+        self._reports: dict[int, Row] = {row["job_id"]: row for row in remains.outbox}
+        self._attempts = _by_job(remains.attempts)
+        self._cards = _by_job(remains.cards)
+        self._next_attempt = max((row["attempt_id"] for row in remains.attempts), default=0)
+        self._open: set[str] = set()
+        self._count: Counter[str] = Counter()
+
+    def carry(self) -> Carried:
+        """All of them."""
+        (rule,) = self._connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'only_legal_starts'").fetchone()
+        self._connection.execute("DROP TRIGGER only_legal_starts")  # they are in the middle of their way
+        for job_id in sorted(self._remains.jobs.keys() | self._reports.keys() | self._cards.keys()):
+            with suppress(sqlite3.IntegrityError):  # a value that no such row can have: it counts as lost
+                self._carry(job_id)
+        self._connection.execute(rule)
+        begun = self._remains.begun
+        doubts = {EVERY_CREDENTIAL} if begun is None else begun - self._open
+        self._connection.executemany("INSERT INTO doubts VALUES (?)", [(doubt,) for doubt in doubts])
+        in_doubt = None if begun is None else len(doubts)
+        return Carried(self._count["reports"], self._count["interrupted"], self._count["cards"], in_doubt)
+
+    def _carry(self, job_id: int) -> None:
+        job, report = self._remains.jobs.get(job_id), self._reports.get(job_id)
+        attempts, cards = self._attempts.get(job_id, []), self._cards.get(job_id, [])
+        body = _object(report["body"]) if report else {}
+        credential = _most(
+            job and job["acs_credential_id"],
+            job and _object(job["credential"]).get("acs_credential_id"),
+            report and report["acs_credential_id"],
+            body.get("acs_credential_id"),
+            *(card["acs_credential_id"] for card in cards),
+        )
+        if credential is None:
+            return
+        if report is not None and not _is_right(report, body, credential, attempts, job):
+            report, body = None, {}
+        state = _state(job, report, cards)
+        uid = _most(
+            job and job["card_uid"], *(row["card_uid"] for row in attempts[-1:]), *(card["uid"] for card in cards)
+        )
+        if state is None or (state == "writing" and uid is None):
+            return  # the service has it, or there is no card to ask for, and the credential is in doubt
+        new = (job or _unreadable_job(job_id, self._now)) | {
+            "acs_credential_id": credential,
+            "state": state,
+            "card_uid": uid,
+            "encoder": (job and job["encoder"]) or (attempts[-1]["encoder"] if attempts else "unknown"),
+        }
+        new |= _as_its_credential_says(new)
+        if state == "writing":
+            new |= {"code": "encoding_interrupted", "reason": PUT_IT_BACK}
+        self._insert("INSERT", "jobs", new)
+        if state in ("writing", "held", "verified"):
+            self._open.add(credential)
+        outcome = "verified" if report else "unknown"
+        if uid is not None and not any(_fits(row, new, body, outcome) for row in attempts):
+            self._next_attempt += 1
+            attempts = [*attempts, _attempt(self._next_attempt, new, body, outcome, self._now)]
+        for row in attempts:
+            self._insert("INSERT OR IGNORE", "attempts", row)
+        if report is not None:
+            self._insert("INSERT OR IGNORE", "outbox", report | {"acs_credential_id": credential})
+        for card in self._cards_of(new, body, cards, {row["card_uid"] for row in attempts}):
+            self._insert("INSERT OR IGNORE", "cards", card)
+            self._count["cards"] += 1
+        self._count["reports"] += state == "verified"
+        self._count["interrupted"] += state == "writing"
+
+    def _cards_of(self, job: Row, body: Row, cards: list[Row], uids: set[str]) -> Iterator[Row]:
+        """The cards of this job: as they were, or, where that is lost, as they must have been."""
+        its_own = {"acs_credential_id": job["acs_credential_id"], "job_id": job["job_id"]}
+        for card in cards:
+            number = body.get("card_number") if card["standing"] == "live" else None
+            if card["uid"] in uids:
+                yield card | its_own | ({"card_number": number} if number is not None else {})
+        unknown = job["state"] == "writing" or (job["state"] == "held" and job["held_from"] == "writing")
+        if not {card["uid"] for card in cards} & uids and (unknown or job["state"] in ("verified", "reported")):
+            number = body.get("card_number", job["card_number"])
+            yield its_own | {
+                "uid": job["card_uid"],
+                "standing": "unknown" if unknown else "live",
+                "card_number": number,
+                "number_is_uid": str(number).casefold() == job["card_uid"],
+                "ends_at": job["ends_at"],
+                "updated_at": self._now,
+            }
+
+    def _insert(self, how: str, table: str, row: Row) -> None:
+        columns, marks = ", ".join(row), ", ".join("?" * len(row))
+        self._connection.execute(f"{how} INTO {table} ({columns}) VALUES ({marks})", tuple(row.values()))
+
+
+def _by_job(rows: list[Row]) -> dict[int, list[Row]]:
+    found: dict[int, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["job_id"], []).append(row)
+    return found
+
+
+def _state(job: Row | None, report: Row | None, cards: list[Row]) -> str | None:
+    """In which state the job goes on; None where the service has all that is to be known of it.
+
+    `report` is there only where it can be trusted. Without it a card is read again before anything is said of it.
+    """
+    if report is not None:
+        return _ENDS.get(report["state"], "verified")
+    if job is None:
+        return "writing" if any(card["standing"] == "unknown" for card in cards) else "cancelled"
+    if job["state"] in ("bound", "writing", "verified"):
+        return "writing"
+    if job["state"] == "held":
+        return "held" if job["held_by"] != "agent" or job["held_from"] == "writing" else None
+    return None if job["state"] in ("waiting", "claimed") else "cancelled"
+
+
+def _most(*values: object) -> str | None:
+    """What most of them say."""
+    said = Counter(value for value in values if isinstance(value, str))
+    return said.most_common(1)[0][0] if said else None
+
+
+def _object(text: object) -> Row:
+    try:
+        value = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _digest(text: object) -> str:
+    return hashlib.sha256(str(text).encode()).hexdigest()
+
+
+def _is_right(report: Row, body: Row, credential: str, attempts: list[Row], job: Row | None) -> bool:
+    """Whether the report says what was verified on the card."""
+    numbers = {row["content_digest"] for row in attempts if row["outcome"] == "verified"}
+    by_vendor = job is not None and job["vendor"] is not None
+    return (
+        report["state"] in (*_ENDS, *_ON_ITS_WAY)
+        and body.get("acs_credential_id") == credential
+        and body.get("issued_at") == report["created_at"]
+        and "card_number" in body
+        and (by_vendor or not numbers or _digest(body["card_number"]) in numbers)
+    )
+
+
+def _fits(attempt: Row, job: Row, body: Row, outcome: str) -> bool:
+    if attempt["card_uid"] != job["card_uid"] or attempt["encoder"] != job["encoder"]:
+        return False
+    by_vendor = job["vendor"] is not None
+    verified = attempt["outcome"] == outcome and (
+        by_vendor or attempt["content_digest"] == _digest(body["card_number"])
+    )
+    return verified if outcome == "verified" else True
+
+
+def _attempt(attempt_id: int, job: Row, body: Row, outcome: str, now: str) -> Row:
+    """The attempt that there must have been."""
+    return {
+        "attempt_id": attempt_id,
+        "job_id": job["job_id"],
+        "encoder": job["encoder"],
+        "card_uid": job["card_uid"],
+        "medium": "unknown",
+        "content_digest": _digest(body.get("card_number")),
+        "outcome": outcome,
+        "started_at": now,
+    }
+
+
+def _as_its_credential_says(job: Row) -> Row:
+    """The credential as last seen, where that can be trusted; else nothing but its id, until the service is asked."""
+    seen = _object(job["credential"])
+    if seen.get("acs_credential_id") == job["acs_credential_id"] and seen.get("card_number") == job["card_number"]:
+        return {}
+    bare = json.dumps({"acs_credential_id": job["acs_credential_id"]})
+    return {"credential": bare, "card_number": None, "digest": b""}
+
+
+def _unreadable_job(job_id: int, now: str) -> Row:
+    return {
+        "job_id": job_id,
+        "ready": 1,
+        "code": "journal_set_aside",
+        "reason": "Saved from a damaged journal.",
+        "credential": "{}",
+        "card_number": None,
+        "digest": b"",
+        "reissue": 0,
+        "vendor": None,
+        "issued": 0,
+        "sort_key": "",
+        "ends_at": None,
+        "encoder": None,
+        "created_at": now,
+        "updated_at": now,
+    }
