@@ -141,12 +141,11 @@ class Reading:
         return dict(row) if row else None
 
     def last_verified_uid(self, encoder: str) -> str | None:
-        """The card that this encoder wrote last."""
+        """The card that this encoder wrote last, unless it began with one since: then that card has been taken away."""
         row = self._database.row(
-            "SELECT card_uid FROM attempts WHERE encoder = ? AND outcome = 'verified' ORDER BY attempt_id DESC LIMIT 1",
-            encoder,
+            "SELECT card_uid, outcome FROM attempts WHERE encoder = ? ORDER BY attempt_id DESC LIMIT 1", encoder
         )
-        return row["card_uid"] if row else None
+        return row["card_uid"] if row and row["outcome"] == "verified" else None
 
     def due_report(self, now: str, horizon: str = "9999") -> OutboxEntry | None:
         """The report that has been due for longest.

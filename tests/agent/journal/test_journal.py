@@ -124,6 +124,15 @@ def test_an_interrupted_job_stays_with_its_card(journal: Journal) -> None:
     assert journal.job(job.job_id).state is JobState.WRITING
 
 
+def test_the_card_written_last_is_not_there_any_more_once_another_one_was_begun(journal: Journal) -> None:
+    verified(journal, claimed(journal), "04a1")
+    assert journal.last_verified_uid("Desk") == "04a1"
+    bind(journal, claimed(journal, "c2"), "04b2")
+    assert journal.last_verified_uid("Desk") is None
+    journal.recover()
+    assert journal.last_verified_uid("Desk") is None
+
+
 def test_left_invalid_frees_the_job(journal: Journal) -> None:
     job = claimed(journal)
     attempt = writing(journal, job)
