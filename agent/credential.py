@@ -17,6 +17,7 @@ WAITING_TO_BE_ISSUED = "waiting_to_be_issued"
 NEEDS_TO_BE_REISSUED = "needs_to_be_reissued"
 BEING_DELETED = "being_deleted"
 UNKNOWN_ISSUE = "unknown_issue_with_acs_credential"
+_SHOWN_PROBLEMS = 3
 
 
 class _AsSent(BaseModel):
@@ -108,8 +109,8 @@ class Credential(_AsSent):
     def _is_a_time(cls, value: str | None) -> str | None:
         try:
             if value is not None:
-                clock.to_text(clock.parse(value))
-        except (ValueError, OverflowError):
+                clock.parse(value)
+        except ValueError:
             raise ValueError("must be an ISO 8601 time") from None  # the cause's own text holds the value
         return value
 
@@ -134,14 +135,14 @@ class Credential(_AsSent):
 
 
 class MalformedCredential(ValueError):
-    """What came can't be read as a credential. `acs_credential_id` is its id where at least that could be read.
+    """What came can't be read as a credential. `raw` is what came: parsed JSON, not for logs.
 
     The message names fields and what is wrong with them, never their content.
     """
 
-    def __init__(self, acs_credential_id: str | None, problem: str) -> None:
+    def __init__(self, raw: object, problem: str) -> None:
         super().__init__(problem)
-        self.acs_credential_id = acs_credential_id
+        self.raw = raw
         self.problem = problem
 
 
@@ -154,8 +155,10 @@ def read(raw: object) -> Credential:
     try:
         return Credential.model_validate(raw)
     except ValidationError as error:
-        problems = (f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors(include_input=False))
-        raise MalformedCredential(id_of(raw), "; ".join(problems)) from None
+        found = error.errors(include_input=False, include_context=False)
+        problems = [f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in found[:_SHOWN_PROBLEMS]]
+        more = [f"and {len(found) - _SHOWN_PROBLEMS} more"] if len(found) > _SHOWN_PROBLEMS else []
+        raise MalformedCredential(raw, "; ".join(problems + more)) from None
 
 
 def id_of(raw: object) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from datetime import timedelta
 
 import structlog
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 _PAUSE_WITHOUT_KEY = 60.0
+_FIRST_GAP = 0.1
+_LONGEST_GAP = 2.0
 
 
 class Reporting:
@@ -30,13 +33,21 @@ class Reporting:
         self._journal = journal
         self._events = events
         self._due_now = asyncio.Event()
+        self._clock = clock.Watch()
+        # Each report has its own time to be tried again. These two are for all of them, as time.monotonic() has it:
+        # hundreds that wait must not make up for the pauses of each.
+        self._pause_until = 0.0
+        self._wish_until = 0.0
+        self._in_vain = 0
         self.key_refused = False
         events.listen(self._follow)
 
     def _follow(self, event: Event) -> None:
+        """What was put off because the service was away is due when it is back; what it asked to put off is not."""
         if event.kind == "service" and event.data["up"]:
+            self._pause_until, self._in_vain = 0.0, 0
             with contextlib.suppress(JournalError):
-                self._journal.retry_now()
+                self._journal.retry_now(clock.to_text(clock.now() + timedelta(seconds=_LONGEST_PAUSE)))
             self._due_now.set()
 
     def report_soon(self) -> None:
@@ -47,14 +58,20 @@ class Reporting:
         """Report until cancelled. Sleeps until the next entry falls due."""
         while True:
             self._due_now.clear()
-            now = clock.now()
-            horizon = clock.to_text(now + timedelta(seconds=LONGEST_RETRY_AFTER_S + _LONGEST_PAUSE))
-            entry = self._journal.due_report(clock.to_text(now), horizon)
+            if self._clock.was_set():
+                self._journal.retry_now("9999")  # the times of the next tries are another clock's
+            quiet = max(self._pause_until, self._wish_until) - time.monotonic()
+            entry = self._due() if quiet <= 0 else None
             if entry is not None:
                 await self.send(entry)
                 continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._due_now.wait(), self._until_next())
+                await asyncio.wait_for(self._due_now.wait(), quiet if quiet > 0 else self._until_next())
+
+    def _due(self) -> OutboxEntry | None:
+        now = clock.now()
+        horizon = now + timedelta(seconds=LONGEST_RETRY_AFTER_S + _LONGEST_PAUSE)
+        return self._journal.due_report(clock.to_text(now), clock.to_text(horizon))
 
     def _until_next(self) -> float | None:
         at = self._journal.next_report_at()
@@ -67,6 +84,7 @@ class Reporting:
             credential = await self._service.report(entry.body, entry.idempotency_key)
             self.key_refused = False
             if is_acknowledged(credential, entry.acs_credential_id):
+                self._in_vain = 0
                 self._journal.record_acknowledged(entry)
                 log.info("issued", job_id=entry.job_id, acs_credential_id=entry.acs_credential_id)
             else:
@@ -75,11 +93,13 @@ class Reporting:
             self.key_refused = True
             self._retry(entry, error, pause=_PAUSE_WITHOUT_KEY)
         except Gone as error:
-            await self._not_found(entry, error)
+            self._orphan(entry, error)
         except Refused as error:
             if error.status == 409:
                 self._journal.record_conflict(entry, str(error))
                 log.warning("conflict: issued on another card", job_id=entry.job_id)
+            elif error.status == 404:
+                await self._not_found(entry, error)
             else:
                 self._refuse(entry, error)
         except ServiceError as error:
@@ -90,20 +110,23 @@ class Reporting:
         self._journal.record_refused(entry, str(error))
         log.error("report refused", job_id=entry.job_id, error=str(error))
 
-    async def _not_found(self, entry: OutboxEntry, error: Gone) -> None:
-        """A 404 may also mean that the report's path is wrong: only the credential itself tells."""
-        try:
-            if error.type != "acs_credential_not_found":
-                await self._service.get(entry.acs_credential_id)
-                self._refuse(entry, error)
-                return
-        except Gone:
-            pass
-        except (ServiceError, MalformedCredential):
-            self._retry(entry, error)
-            return
+    def _orphan(self, entry: OutboxEntry, error: Refused) -> None:
         self._journal.record_orphaned(entry, str(error))
         log.warning("orphaned: take the card back", job_id=entry.job_id)
+
+    async def _not_found(self, entry: OutboxEntry, error: Refused) -> None:
+        """A 404 that doesn't say what is missing may be the report's path: only the credential itself tells."""
+        try:
+            await self._service.get(entry.acs_credential_id)
+        except Gone:
+            self._orphan(entry, error)
+            return
+        except (Unreachable, NotAllowed):
+            self._retry(entry, error)
+            return
+        except (Refused, MalformedCredential):
+            pass
+        self._refuse(entry, error)
 
     def _retry(self, entry: OutboxEntry, error: ServiceError, pause: float = 0.0) -> None:
         backoff = min(_FIRST_PAUSE * 2 ** min(entry.tries, 10), _LONGEST_PAUSE)
@@ -112,6 +135,13 @@ class Reporting:
         next_try = clock.now() + timedelta(seconds=max(backoff, pause))
         self._journal.record_retry(entry, next_try_at=clock.to_text(next_try), answer=str(error))
         log.warning("report not acknowledged", job_id=entry.job_id, tries=entry.tries + 1, error=str(error))
+        gap = min(_FIRST_GAP * 2**self._in_vain, _LONGEST_GAP)
+        self._in_vain = min(self._in_vain + 1, 10)
+        if isinstance(error, NotAllowed):
+            gap = pause
+        elif pause:
+            self._wish_until = time.monotonic() + pause
+        self._pause_until = time.monotonic() + gap
 
 
 def is_acknowledged(credential: Credential, acs_credential_id: str) -> bool:

@@ -1,33 +1,46 @@
 """The credential service, as a client sees it. The only module that speaks HTTP to it.
 
 Whatever the service answers, what leaves this module is one of four things: an answer that was checked, `Gone`,
-`Refused`, or `Unreachable` with the time after which to ask again.
+`Refused`, or `Unreachable` with the time after which to ask again. An answer that makes no sense is no answer: it comes
+from a proxy, from a portal or from a service in trouble, and counts as `Unreachable`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email.utils
 import json
+import math
+import re
+import time
+import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
 import pydantic_core
 
 from agent import clock
-from agent.config import ServiceConfig
-from agent.credential import Credential, MalformedCredential, read
+from agent.config import ConfigError, ServiceConfig
+from agent.credential import Credential, MalformedCredential, id_of, read
 from drivers.steps import step
 
 PAGE_LIMIT = 500
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-_MOST_BYTES = 64 * 1024 * 1024
+_LONGEST_EXCHANGE_S = 120.0
+_MOST_BYTES = 32 * 1024 * 1024  # of JSON; as objects it takes up to some twenty times that
+_MOST_NESTED = 100  # what reads JSON and what writes it again have limits of their own, all of them wider
 _MOST_PAGES = 100_000
+_LONGEST_FOR_EVENTS_S = 10.0
+_EVENTS_AGAIN_S = 60.0
 LONGEST_RETRY_AFTER_S = 3600.0
 """The service may ask for more, and is asked again after this."""
 _PASSING = frozenset({408, 425, 429})
+_WORD = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 
 class ServiceError(Exception):
@@ -52,7 +65,7 @@ class Refused(ServiceError):
 
 
 class Gone(Refused):
-    """404: what was asked for doesn't exist (any more)."""
+    """404, and the service itself says that it means the credential, not the path: it doesn't exist (any more)."""
 
 
 class NotAllowed(Refused):
@@ -82,10 +95,11 @@ class Service:
         """
         self._config = config
         self._takes_is_issued: bool | None = None
-        self._has_events = True
+        self._events_again_at = 0.0
         self._http = httpx.AsyncClient(
             base_url=config.endpoint,
-            headers={"Authorization": f"Bearer {config.api_key().get_secret_value()}", "Accept": "application/json"},
+            headers={**_bearing(config), "Accept": "application/json", "Accept-Encoding": "gzip"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # what a service sets must not pile up
             timeout=_TIMEOUT,
             follow_redirects=False,  # a redirect would carry the key elsewhere
             trust_env=False,
@@ -153,14 +167,14 @@ class Service:
 
         Raises:
             Gone: it doesn't exist.
-            MalformedCredential: it can't be read.
+            MalformedCredential: it is the one, and can't be read.
             ServiceError: others.
         """
         answer = await self._post("request.get", "/acs/credentials/get", {"acs_credential_id": acs_credential_id})
-        credential = read(answer.get("acs_credential"))
-        if credential.acs_credential_id != acs_credential_id:
-            raise MalformedCredential(acs_credential_id, "the service answered with another credential")
-        return credential
+        raw = answer.get("acs_credential")
+        if id_of(raw) != acs_credential_id:
+            raise Unreachable("The service did not answer with the credential that it was asked for.")
+        return read(raw)
 
     async def with_card_number(self, card_number: str) -> list[Credential]:
         """The credentials that have exactly this card number (the service's search matches parts; the rest is ours).
@@ -195,29 +209,23 @@ class Service:
             raise Unreachable(f"The service's answer to the report can't be read ({error.problem}).") from error
 
     async def deleted_since(self, since: str) -> list[tuple[str, str]]:
-        """Credentials that were deleted since then, as (id, when), where the service keeps events; else nothing.
+        """What the service says was deleted since then, as (id, when as in clock.py), where it keeps events.
 
-        Raises:
-            Unreachable: it can't be told now.
+        Where it doesn't tell it is left alone for a while, and the answer is nothing: all that rests on its events is
+        that the queue is tidied early.
         """
-        if not self._has_events:
+        if time.monotonic() < self._events_again_at:
             return []
         try:
-            answer = await self._post(
-                "request.events", "/events/list", {"since": since, "event_type": "acs_credential.deleted"}
-            )
-        except Refused:
-            self._has_events = False
+            async with asyncio.timeout(_LONGEST_FOR_EVENTS_S):
+                answer = await self._post(
+                    "request.events", "/events/list", {"since": since, "event_type": "acs_credential.deleted"}
+                )
+        except (ServiceError, TimeoutError):
+            self._events_again_at = time.monotonic() + _EVENTS_AGAIN_S
             return []
         events = answer.get("events")
-        return [
-            (event["acs_credential_id"], event["created_at"])
-            for event in (events if isinstance(events, list) else [])
-            if isinstance(event, Mapping)
-            and event.get("event_type") == "acs_credential.deleted"
-            and isinstance(event.get("acs_credential_id"), str)
-            and isinstance(event.get("created_at"), str)
-        ]
+        return [deleted for event in (events if isinstance(events, list) else []) if (deleted := _deleted(event))]
 
     async def _post(
         self, name: str, path: str, body: dict[str, Any], headers: Mapping[str, str] | None = None
@@ -233,7 +241,7 @@ class Service:
             # The whole exchange has an end, also with a service that sends a byte now and then.
             with step(name):
                 async with (
-                    asyncio.timeout(120),
+                    asyncio.timeout(_LONGEST_EXCHANGE_S),
                     self._http.stream("POST", path, json=body, headers=headers) as response,
                 ):
                     content = await _content(response)
@@ -244,85 +252,140 @@ class Service:
             if answer is None:
                 raise Unreachable("The service's answer is not a JSON object.")
             return answer, hash(content)
-        raise _trouble(response, answer)
+        trouble = _trouble(response, answer)
+        if isinstance(trouble, NotAllowed):
+            self._take_another_key()
+        raise trouble
+
+    def _take_another_key(self) -> None:
+        """The key isn't taken: there may be another in its place by now."""
+        with contextlib.suppress(ConfigError):
+            self._http.headers.update(_bearing(self._config))
+
+
+def _bearing(config: ServiceConfig) -> dict[str, str]:
+    return {"Authorization": f"Bearer {config.api_key().get_secret_value()}"}
 
 
 async def _content(response: httpx.Response) -> bytes:
+    """The body, unpacked here: httpx unpacks whatever came at once, and a few bytes can stand for gigabytes."""
+    coding = response.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("gzip", "identity", ""):
+        raise Unreachable("The service's answer is packed in a way that was not asked for.")
+    gunzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if coding == "gzip" else None
     parts, size = [], 0
-    async for part in response.aiter_bytes():
-        size += len(part)
+    async for part in response.aiter_raw():
+        try:
+            parts.append(gunzip.decompress(part, _MOST_BYTES + 1 - size) if gunzip else part)
+        except zlib.error:
+            raise Unreachable("The service's answer can't be unpacked.") from None
+        size += len(parts[-1])
         if size > _MOST_BYTES:
             raise Unreachable("The service's answer is too large.")
-        parts.append(part)
     return b"".join(parts)
 
 
 def _object(content: bytes) -> Mapping[str, Any] | None:
     try:
-        value = pydantic_core.from_json(content, cache_strings="keys")
+        value = pydantic_core.from_json(content, allow_inf_nan=False, cache_strings="keys")
     except ValueError:
         value = _lenient(content)
     return value if isinstance(value, dict) else None
 
 
 def _lenient(content: bytes) -> Any:
-    """JSON in which a character was cut in half (a lone surrogate, as JavaScript writes it), that half replaced."""
+    """JSON as some write it, made good: a character cut in half (a lone surrogate, as JavaScript does), NaN."""
     try:
-        return _whole(json.loads(content))
+        return _whole(json.loads(content), _MOST_NESTED)
     except (ValueError, RecursionError):
         return None
 
 
-def _whole(value: Any) -> Any:
+def _whole(value: Any, depth: int) -> Any:
+    if not depth:
+        raise ValueError("nested too deeply")
     match value:
         case str():
             return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case float():
+            return value if math.isfinite(value) else None
         case dict():
-            return {_whole(key): _whole(part) for key, part in value.items()}
+            return {_whole(key, depth): _whole(part, depth - 1) for key, part in value.items()}
         case list():
-            return [_whole(part) for part in value]
+            return [_whole(part, depth - 1) for part in value]
     return value
+
+
+def _deleted(event: object) -> tuple[str, str] | None:
+    match event:
+        case {
+            "event_type": "acs_credential.deleted",
+            "acs_credential_id": str(acs_credential_id),
+            "created_at": str(created_at),
+        }:
+            with contextlib.suppress(ValueError):
+                return acs_credential_id, clock.to_text(clock.parse(created_at))
+    return None
 
 
 def _trouble(response: httpx.Response, answer: Mapping[str, Any] | None) -> ServiceError:
     status = response.status_code
     error = (answer or {}).get("error")
     kind = error.get("type") if isinstance(error, Mapping) else None
-    kind = kind if isinstance(kind, str) and len(kind) < 100 else "unknown"
-    request = response.headers.get("seam-request-id", "")[:64]
-    message = f"The service answered {status} ({kind})" + (f", request {request}" if request else "") + "."
+    # Both are shown and logged as they are.
+    kind = kind if isinstance(kind, str) and _WORD.fullmatch(kind) else "unknown"
+    request = response.headers.get("seam-request-id", "")
+    message = f"The service answered {status} ({kind})" + (f", request {request}" if _WORD.fullmatch(request) else "")
+    message += "."
     if status == 404:
-        # Only the service itself can say that something is gone: a proxy's 404 bears no such type.
-        if kind.endswith("not_found"):
+        # Only the service itself can say that a credential is gone: neither a proxy's 404 nor that of a path that the
+        # service doesn't have bears this type.
+        if kind.endswith("credential_not_found"):
             return Gone(status, kind, message)
         return Refused(status, kind, message) if answer is not None else Unreachable(message)
     if status in (401, 403):
         return NotAllowed(status, kind, message)
     if status in _PASSING or status >= 500 or status < 400:
-        return Unreachable(message, _retry_after(response.headers.get("retry-after")))
+        return Unreachable(message, _retry_after(response.headers))
     return Refused(status, kind, message)
 
 
-def _retry_after(value: str | None) -> float | None:
-    """Seconds, from either form of the header; None where it is absent or makes no sense."""
-    if value is None:
-        return None
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds, from either form of the header (RFC 9110, 10.2.3); None where it is absent or makes no sense.
+
+    A date is taken against the service's own clock where the answer says what time that shows.
+    """
+    value = headers.get("retry-after", "")
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            seconds = (email.utils.parsedate_to_datetime(value) - clock.now()).total_seconds()
-        except (ValueError, TypeError):
+        until = _http_date(value)
+        if until is None:
             return None
+        seconds = (until - (_http_date(headers.get("date", "")) or clock.now())).total_seconds()
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S) if seconds == seconds else None
 
 
-def _next_cursor(answer: Mapping[str, Any]) -> str | None:
-    pagination = answer.get("pagination")
-    if not isinstance(pagination, Mapping) or not pagination.get("has_next_page"):
+def _http_date(value: str) -> datetime | None:
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    cursor = pagination.get("next_page_cursor")
-    return cursor if isinstance(cursor, str) and cursor else None
+    return moment if moment.tzinfo else None
+
+
+def _next_cursor(answer: Mapping[str, Any]) -> str | None:
+    """Where the list goes on, None where it ends.
+
+    Raises:
+        Unreachable: it says neither. Taking that for the end would pass over what comes after it.
+    """
+    match answer.get("pagination"):
+        case None | {"has_next_page": False | None}:
+            return None
+        case {"has_next_page": True, "next_page_cursor": str(cursor)} if cursor:
+            return cursor
+    raise Unreachable("The service's list says neither that it ends nor how it goes on.")
 
 
 def _name(error: BaseException) -> str:

@@ -11,12 +11,15 @@ from agent.journal.rows import audit_job, end_entry, job_of, move, note
 class Reports(Claiming):
     """What the service's answers do to the outbox and its jobs."""
 
-    def retry_now(self) -> None:
-        """The service is back: what was put off while it was away is due."""
+    def retry_now(self, put_off_until: str) -> None:
+        """What was put off until then, or until an earlier time, is due."""
         if not self.count_reports():
             return
         with self._database.transaction("retry_now") as connection:
-            connection.execute("UPDATE outbox SET next_try_at = ? WHERE state = 'pending'", (clock.now_text(),))
+            connection.execute(
+                "UPDATE outbox SET next_try_at = ? WHERE state = 'pending' AND next_try_at <= ?",
+                (clock.now_text(), put_off_until),
+            )
 
     def record_acknowledged(self, entry: OutboxEntry) -> None:
         """The service has applied the report."""

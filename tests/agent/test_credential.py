@@ -1,5 +1,6 @@
 import contextlib
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -94,10 +95,53 @@ def test_garbage_is_malformed_and_nothing_else(raw: object) -> None:
     ],
 )
 def test_what_a_decision_rests_on_is_checked(changes: dict[str, object], field: str) -> None:
+    raw = waiting(**changes)
     with pytest.raises(MalformedCredential) as caught:
-        read(waiting(**changes))
+        read(raw)
     assert field in caught.value.problem
-    assert caught.value.acs_credential_id == ID
+    assert caught.value.raw is raw
+
+
+def test_a_thousand_problems_make_no_long_message() -> None:
+    with pytest.raises(MalformedCredential, match="and 997 more") as caught:
+        read(waiting(warnings=[{}] * 1000))
+    assert len(caught.value.problem) < 300
+
+
+@pytest.mark.parametrize(
+    "ends_at",
+    [
+        "2026-10-25T02:30:00+02:00",
+        "2026-10-25T02:30:00+01:00",
+        "2026-11-23T12:00:00+13:45",
+        "2026-11-23T12:00:00",
+        "2026-11-23",
+        "2026-12-31T23:59:60Z",
+        "9999-12-31T23:59:59.999999-12:00",
+        "0001-01-01T00:00:00+14:00",
+    ],
+)
+def test_odd_times_are_times(ends_at: str) -> None:
+    credential = read(waiting(ends_at=ends_at))
+    assert credential.as_sent()["ends_at"] == ends_at
+    assert credential.ends is not None
+    assert credential.ends.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    "ends_at",
+    [
+        "10000-01-01T00:00:00Z",
+        "+12026-01-01T00:00:00Z",
+        "2026-02-30T00:00:00Z",
+        "2026-11-23T25:00:00Z",
+        "1795435200",
+        "never",
+    ],
+)
+def test_what_is_no_time_is_malformed(ends_at: str) -> None:
+    with pytest.raises(MalformedCredential, match=r"ends_at: .*ISO 8601"):
+        read(waiting(ends_at=ends_at))
 
 
 @pytest.mark.promise(8)

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +35,12 @@ class Listing:
                 for i in self.deleted
             ]
             return (200, {"events": events, "ok": True})
+        if request.path == "/acs/credentials/get":
+            asked = request.body["acs_credential_id"]
+            found = [item for item in self.items if isinstance(item, dict) and item["acs_credential_id"] == asked]
+            if not found:
+                return (404, {"error": {"type": "acs_credential_not_found", "message": "m"}, "ok": False})
+            return (200, {"acs_credential": found[0], "ok": True})
         if "is_issued" in request.body:
             return (400, {"error": {"type": "invalid_input", "message": "m"}, "ok": False})
         start = int(request.body.get("page_cursor", 0))
@@ -135,6 +142,61 @@ async def test_deleted_ones_go(listing: Listing, polling: Polling, journal: Jour
     listing.items, listing.deleted = [], ["a", "unknown"]
     await polling.poll_once()
     assert state(journal, "a") == (JobState.CANCELLED, "credential_deleted")
+
+
+async def test_an_event_alone_deletes_nothing(listing: Listing, polling: Polling, journal: Journal) -> None:
+    listing.items, listing.deleted = [waiting(acs_credential_id="a")], ["a"]
+    await polling.poll_once()
+    await polling.poll_once()
+    assert state(journal, "a") == (JobState.CLAIMED, "waiting_to_be_issued")
+
+
+async def test_an_event_from_the_far_future_hides_none_to_come(
+    peer: Scripted, listing: Listing, polling: Polling, journal: Journal
+) -> None:
+    listing.items, listing.deleted = [waiting(acs_credential_id="a")], ["unknown"]  # in 2099, says the listing
+    await polling.poll_once()
+    await polling.poll_once()
+    since = [request.body["since"] for request in peer.requests if request.path == "/events/list"]
+    assert len(since) == 2
+    assert all(clock.parse(text) < clock.now() for text in since)
+
+
+async def test_a_pass_that_ends_early_does_not_bring_the_service_back(
+    listing: Listing, polling: Polling, journal: Journal
+) -> None:
+    """Else every pass over half a list would say that it is back, and what was put off would be due each time."""
+    told = []
+    polling._events.listen(lambda event: told.append(event.data["up"]) if event.kind == "service" else None)
+    listing.per_page = 1
+    listing.items = [waiting(acs_credential_id=i) for i in "ab"]
+    listing.page_trouble = {1}
+    task = asyncio.create_task(polling.run())
+    async with asyncio.timeout(10):
+        while polling.service_up is not False:
+            await asyncio.sleep(0.01)
+    task.cancel()
+    for _ in range(3):
+        with pytest.raises(Unreachable):
+            await polling.poll_once()
+    assert told == [True, False]
+    listing.page_trouble = set()
+    await polling.poll_once()
+    assert set(told[2:]) == {True}
+
+
+async def test_a_clock_that_was_ahead_at_first_sight_hides_no_credential(
+    listing: Listing, polling: Polling, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its page has not changed when the clock is right again, but what is to be done about it has."""
+    listing.items = [waiting(acs_credential_id="a")]
+    real = clock.now
+    with monkeypatch.context() as ahead:
+        ahead.setattr(clock, "now", lambda: real() + timedelta(days=3))
+        await polling.poll_once()
+        assert state(journal, "a") is None
+    await polling.poll_once()
+    assert state(journal, "a") == (JobState.CLAIMED, "waiting_to_be_issued")
 
 
 async def test_pages_before_the_trouble_count(listing: Listing, polling: Polling, journal: Journal) -> None:

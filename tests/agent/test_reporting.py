@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -76,6 +77,7 @@ ENDS = [
     ("lost", None, OutboxState.PENDING, JobState.VERIFIED),
     ("garbage", (200, b"thanks"), OutboxState.PENDING, JobState.VERIFIED),
     ("404 of a proxy", (404, b"<html>"), OutboxState.PENDING, JobState.VERIFIED),
+    ("404 of every path", (404, error("not_found")), OutboxState.REFUSED, JobState.VERIFIED),
     (
         "still waits",
         (200, {"acs_credential": issued(warnings=[warning("waiting_to_be_issued")]), "ok": True}),
@@ -211,19 +213,87 @@ async def test_a_service_that_is_back_gets_what_was_put_off(peer: Scripted, jour
     events = Events()
     service = Service(ServiceConfig(endpoint=peer.url))
     reporting = Reporting(service, journal, events)
-    peer.answer = lambda _: (503, b"", {"Retry-After": "600"})
-    await reporting.send(entry(journal))
+    peer.answer = lambda _: (503, b"")
+    for _ in range(7):
+        await reporting.send(entry(journal))
+    assert (clock.parse(entry(journal).next_try_at) - clock.now()).total_seconds() > 20
     peer.answer = lambda _: (200, OK)
     task = asyncio.create_task(reporting.run())
     events.publish("service", up=False)
     await asyncio.sleep(0)
-    assert len(peer.requests) == 1
+    assert len(peer.requests) == 7
     events.publish("service", up=True)
     async with asyncio.timeout(10):
         while journal.job(1).state is not JobState.REPORTED:
             await asyncio.sleep(0)
     task.cancel()
     await service.aclose()
+
+
+async def settled(reporting: Reporting, seconds: float = 0.3) -> None:
+    """Let it run for a while in which it would send what it thinks is due."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(reporting.run(), seconds)
+
+
+async def test_a_wish_of_the_service_outlasts_its_coming_back_and_a_restart(peer: Scripted, journal: Journal) -> None:
+    service, events = Service(ServiceConfig(endpoint=peer.url)), Events()
+    reporting = Reporting(service, journal, events)
+    peer.answer = lambda _: (503, b"", {"Retry-After": "600"})
+    await reporting.send(entry(journal))
+    events.publish("service", up=True)
+    await settled(reporting)
+    restarted = Reporting(service, journal, events)
+    events.publish("service", up=True)
+    await settled(restarted)
+    assert len(peer.requests) == 1
+    await service.aclose()
+
+
+async def test_a_wish_of_the_service_is_for_all_reports(peer: Scripted, journal: Journal, reporting: Reporting) -> None:
+    for n in range(2, 6):
+        verified(journal, claimed(journal, f"c{n}"), f"04a{n}", number=f"n{n}")
+    peer.answer = lambda _: (429, b"", {"Retry-After": "30"})
+    await settled(reporting)
+    assert len(peer.requests) == 1
+    assert journal.count_reports() == 5
+
+
+async def test_a_refused_key_is_not_tried_for_every_report(
+    peer: Scripted, journal: Journal, reporting: Reporting
+) -> None:
+    for n in range(2, 6):
+        verified(journal, claimed(journal, f"c{n}"), f"04a{n}", number=f"n{n}")
+    peer.answer = lambda _: (401, error("unauthorized"))
+    await settled(reporting)
+    assert len(peer.requests) == 1
+    assert reporting.key_refused
+
+
+async def test_many_reports_do_not_hammer_a_service_that_is_away(
+    peer: Scripted, journal: Journal, reporting: Reporting
+) -> None:
+    for n in range(2, 60):
+        verified(journal, claimed(journal, f"c{n}"), f"04a{n}", number=f"n{n}")
+    peer.answer = lambda _: (503, b"")
+    await settled(reporting, 1.0)
+    assert 1 < len(peer.requests) <= 5
+
+
+@pytest.mark.parametrize("back", [timedelta(minutes=30), timedelta(days=1)])
+async def test_a_clock_set_back_puts_nothing_off(
+    peer: Scripted, journal: Journal, reporting: Reporting, monkeypatch: pytest.MonkeyPatch, back: timedelta
+) -> None:
+    peer.answer = lambda _: (503, b"")
+    await reporting.send(entry(journal))
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() - back)
+    peer.answer = lambda _: (200, OK)
+    task = asyncio.create_task(reporting.run())
+    async with asyncio.timeout(10):
+        while journal.job(1).state is not JobState.REPORTED:
+            await asyncio.sleep(0.01)
+    task.cancel()
 
 
 async def test_it_sleeps_until_there_is_something(peer: Scripted, journal: Journal, reporting: Reporting) -> None:

@@ -1,12 +1,17 @@
 import asyncio
+import gzip
+import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.config import ConfigError, ServiceConfig
 from agent.credential import MalformedCredential
-from agent.service import Gone, NotAllowed, Refused, Service, Unreachable, _retry_after
+from agent.service import _MOST_BYTES, Gone, NotAllowed, Refused, Service, Unreachable, _retry_after
 from tests.agent.samples import ID, issued, waiting
 from tests.rig.scripted import Request, Scripted, error, scripted
 
@@ -78,14 +83,19 @@ async def test_get(peer: Scripted, service: Service) -> None:
     raw = waiting()
     peer.answer = lambda _: (200, {"acs_credential": raw, "ok": True})
     assert (await service.get(ID)).as_sent() == raw
-    with pytest.raises(MalformedCredential, match="another"):
+    with pytest.raises(Unreachable, match="did not answer with the credential"):
         await service.get("another-id")
+    peer.answer = lambda _: (200, {"acs_credential": waiting(is_issued="no"), "ok": True})
+    with pytest.raises(MalformedCredential, match="is_issued"):
+        await service.get(ID)
 
 
 TROUBLE = [
     ("404", (404, error("acs_credential_not_found")), Gone),
     ("404 of a proxy", (404, b"<html>not here</html>", {"Content-Type": "text/html"}), Unreachable),
     ("404 of another kind", (404, {"detail": "Not Found"}), Refused),
+    ("404 of a path", (404, error("not_found")), Refused),
+    ("404 of another thing", (404, error("acs_system_not_found")), Refused),
     ("401", (401, error("unauthorized")), NotAllowed),
     ("403", (403, b""), NotAllowed),
     ("400", (400, error("invalid_input")), Refused),
@@ -142,10 +152,30 @@ async def test_retry_after_reaches_the_caller(peer: Scripted, service: Service) 
         ("Tue, 01 Jul 2025 12:00:00 GMT", 0),
         ("Tue, 01 Jul 2085 12:00:00 GMT", 3600),
         ("Tue, 99 Jul", None),
+        ("", None),
+        ("inf", 3600),
+        ("1e999", 3600),
+        ("-inf", 0),
+        ("9" * 400, 3600),
+        ("3, 4", None),
+        ("Tue, 01 Jul 2025 12:00:00 +99999999999999", None),
+        ("Tue, 01 Jul 99999999999999 12:00:00 GMT", None),
+        ("Tue, 01 Jul 2085 12:00:00 -0000", None),  # an hour of nowhere
     ],
 )
 def test_retry_after_in_both_forms(value: str | None, seconds: float | None) -> None:
-    assert _retry_after(value) == seconds
+    assert _retry_after({} if value is None else {"retry-after": value}) == seconds
+
+
+@pytest.mark.parametrize("day", ["Mon, 01 Jan 1990", "Thu, 01 Jan 2099"])
+def test_a_date_in_retry_after_is_by_the_services_own_clock(day: str) -> None:
+    assert _retry_after({"retry-after": f"{day} 12:02:00 GMT", "date": f"{day} 12:00:00 GMT"}) == 120
+
+
+@given(st.text(), st.text())
+def test_no_retry_after_is_too_odd(value: str, date: str) -> None:
+    seconds = _retry_after({"retry-after": value, "date": date})
+    assert seconds is None or 0 <= seconds <= 3600
 
 
 async def test_a_number_is_matched_whole(peer: Scripted, service: Service) -> None:
@@ -163,6 +193,45 @@ async def test_half_a_character_spoils_no_page(peer: Scripted, service: Service)
     assert item == {"acs_credential_id": "a", "display_name": "Zimmer \ufffd"}
 
 
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity"])
+async def test_numbers_that_json_does_not_have_are_none(peer: Scripted, service: Service, number: bytes) -> None:
+    peer.answer = lambda _: (200, b'{"acs_credentials": [{"n": ' + number + b"}]}")
+    assert await listed(service) == [[{"n": None}]]
+
+
+@pytest.mark.parametrize("half", [b"", b'"\\ud83d"'])
+@pytest.mark.parametrize("depth", [150, 250, 450, 900, 100_000])
+async def test_what_is_nested_too_deeply_is_no_answer_or_can_be_kept(
+    peer: Scripted, service: Service, half: bytes, depth: int
+) -> None:
+    raw = json.dumps(waiting()).encode()[:-1] + b', "x": ' + b"[" * depth + half + b"]" * depth + b"}"
+    peer.answer = lambda _: (200, b'{"acs_credential": ' + raw + b"}")
+    try:
+        credential = await service.get(ID)
+    except Unreachable:
+        assert depth > 150 or half
+    else:
+        json.dumps(credential.as_sent())
+
+
+async def test_more_that_is_nowhere_is_not_the_end(peer: Scripted, service: Service) -> None:
+    for pagination in (
+        {"has_next_page": True, "next_page_cursor": None},
+        {"has_next_page": True, "next_page_cursor": ""},
+        {"has_next_page": True, "next_page_cursor": 7},
+        {"has_next_page": "no", "next_page_cursor": "a"},
+        {},
+        [],
+        "more",
+    ):
+        peer.answer = lambda _, pagination=pagination: (200, {"acs_credentials": [1], "pagination": pagination})
+        with pytest.raises(Unreachable, match="neither"):
+            await listed(service)
+    for end in (None, {"has_next_page": False, "next_page_cursor": "a"}, {"has_next_page": None}):
+        peer.answer = lambda _, end=end: (200, {"acs_credentials": [1], "pagination": end})
+        assert await listed(service) == [[1]]
+
+
 async def test_report(peer: Scripted, service: Service) -> None:
     peer.answer = lambda _: (200, {"acs_credential": issued(), "ok": True})
     assert (await service.report({"acs_credential_id": ID}, "key-1")).is_issued
@@ -176,11 +245,17 @@ async def test_report(peer: Scripted, service: Service) -> None:
 async def test_events_where_there_are_any(peer: Scripted, service: Service) -> None:
     event = {"event_type": "acs_credential.deleted", "acs_credential_id": ID, "created_at": "2026-11-23T12:00:00Z"}
     peer.answer = lambda _: (200, {"events": [event, {"event_type": "other"}, 7], "ok": True})
-    assert await service.deleted_since("2026") == [(ID, "2026-11-23T12:00:00Z")]
+    assert await service.deleted_since("2026") == [(ID, "2026-11-23T12:00:00.000000Z")]
+    peer.answer = lambda _: (200, {"events": [event | {"created_at": "soon"}, event | {"acs_credential_id": 7}]})
+    assert await service.deleted_since("2026") == []
+    peer.requests.clear()
     peer.answer = lambda _: (404, error("not_found"))
     assert await service.deleted_since("2026") == []
     assert await service.deleted_since("2026") == []
-    assert len(peer.requests) == 2
+    assert len(peer.requests) == 1
+    service._events_again_at = 0.0  # the while is over
+    peer.answer = lambda _: (200, {"events": [event], "ok": True})
+    assert len(await service.deleted_since("2026")) == 1
 
 
 async def test_a_gigantic_answer_is_not_swallowed(
@@ -190,6 +265,81 @@ async def test_a_gigantic_answer_is_not_swallowed(
     peer.answer = lambda _: (200, b"x" * 100_000)
     with pytest.raises(Unreachable, match="too large"):
         await service.get(ID)
+
+
+def packed(body: bytes, times: int = 1) -> bytes:
+    for _ in range(times):
+        body = gzip.compress(body)
+    return body
+
+
+async def test_a_packed_answer_is_unpacked(peer: Scripted, service: Service) -> None:
+    raw = waiting()
+    body = packed(json.dumps({"acs_credential": raw, "ok": True}).encode())
+    peer.answer = lambda _: (200, body, {"Content-Encoding": "gzip"})
+    assert (await service.get(ID)).as_sent() == raw
+    assert peer.requests[0].headers["accept-encoding"] == "gzip"
+
+
+BOMB = packed(b" " * 100_000_000)
+PACKED = [
+    ("a bomb", BOMB, "gzip", "too large"),
+    ("a bomb in a bomb", packed(BOMB), "gzip, gzip", "not asked for"),
+    ("a bomb that nobody can open here", b"x", "br", "not asked for"),
+    ("not packed at all", b'{"ok": true}', "gzip", "can't be unpacked"),
+    ("cut off", packed(b'{"ok": true}')[:-12], "gzip", "not a JSON object"),
+]
+
+
+@pytest.mark.parametrize(("body", "coding", "words"), [row[1:] for row in PACKED], ids=[row[0] for row in PACKED])
+async def test_a_badly_packed_answer_is_none(
+    peer: Scripted, service: Service, body: bytes, coding: str, words: str
+) -> None:
+    peer.answer = lambda _: (200, body, {"Content-Encoding": coding})
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unreachable, match=words):
+            await service.get(ID)
+        assert tracemalloc.get_traced_memory()[1] < 2.5 * _MOST_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+async def test_what_the_service_calls_its_error_is_shown_only_where_it_is_a_word(
+    peer: Scripted, service: Service
+) -> None:
+    for kind in ("\x1b[2J", "two words", "line\nbreak", "x" * 101, "", "gäste"):
+        peer.answer = lambda _, kind=kind: (400, error(kind), {"seam-request-id": "\x1b" + kind.strip()[:1]})
+        with pytest.raises(Refused, match=r"^The service answered 400 \(unknown\)\.$"):
+            await service.get(ID)
+
+
+async def test_cookies_do_not_pile_up(peer: Scripted, service: Service) -> None:
+    raw = json.dumps({"acs_credential": waiting()}).encode()
+    peer.answer = lambda _: (200, raw, {"Set-Cookie": f"c{len(peer.requests)}=x; Path=/"})
+    for _ in range(3):
+        await service.get(ID)
+    assert all("cookie" not in request.headers for request in peer.requests)
+
+
+async def test_a_key_that_was_replaced_is_taken_without_a_restart(peer: Scripted, tmp_path: Path) -> None:
+    file = tmp_path / "api-key"
+    file.write_text("seam_old")
+    service = Service(ServiceConfig(endpoint=peer.url, api_key_file=file))
+    peer.answer = lambda request: (
+        (200, {"acs_credential": waiting(), "ok": True})
+        if request.headers["authorization"] == "Bearer seam_new"
+        else (401, error("unauthorized"))
+    )
+    file.write_text("seam_new")
+    with pytest.raises(NotAllowed):
+        await service.get(ID)
+    assert (await service.get(ID)).acs_credential_id == ID
+    file.unlink()
+    peer.answer = lambda _: (401, error("unauthorized"))
+    with pytest.raises(NotAllowed):
+        await service.get(ID)
+    await service.aclose()
 
 
 async def test_many_requests_at_once(peer: Scripted, service: Service) -> None:
