@@ -13,6 +13,8 @@ from drivers.tags.link import KeyType
 GET_UID = bytes.fromhex("FFCA000000")
 """Get data: the UID (PC/SC part 3, 3.2.2.1.3)."""
 
+UID_LENGTHS = (4, 7, 10)
+"""ISO 14443-3, 6.5.4."""
 KEY_LENGTH = 6
 BLOCK_LENGTH = 16
 PAGE_LENGTH = 4

@@ -17,12 +17,16 @@ class _PcscLink:
         self._session = session
         self._profile = profile
         self._steady = steady
+        self._uid: bytes | None = None
 
     def uid(self) -> bytes:
         """See `TagLink.uid`. Readers answer 6300, or nothing, where the tag is gone."""
         answer = self._session.exchange(codec.GET_UID)
         if not answer.done or not answer.data:
             raise TagLost(f"no UID: {codec.status_text(answer.status)}")
+        if len(answer.data) not in codec.UID_LENGTHS:
+            raise Refused(f"a UID of {len(answer.data)} bytes")
+        self._uid = self._uid or answer.data
         return answer.data
 
     def steady(self) -> bool:
@@ -38,8 +42,14 @@ class _PcscLink:
     def _refused(self, status: str) -> Refused:
         # A tag that said no has left the active state (ISO 14443-3): until the field is cut, readers answer 6300 to
         # whatever is asked. Where the tag is gone rather than unwilling, this raises TagLost instead.
-        self._session.reactivate()
+        self._reactivate()
         return Refused(status)
+
+    def _reactivate(self) -> None:
+        """Cut the field for a moment. Where two tags lie in it, the reader may have picked the other one then."""
+        self._session.reactivate()
+        if self._uid is not None and self.uid() != self._uid:
+            raise TagLost("another tag answers than before")
 
 
 class PcscType2Link(_PcscLink):
@@ -62,7 +72,7 @@ class PcscType2Link(_PcscLink):
             return None
         answer = codec.parse_communicate_thru(self._session.exchange(codec.communicate_thru(b"\x60")))
         if answer is None:
-            self._session.reactivate()
+            self._reactivate()
         return answer
 
 

@@ -134,7 +134,8 @@ class SimulatedCard:
         """
         answer = b""
         try:
-            answer = self.fault(len(self.apdus), apdu) or self._carry_out(apdu)
+            given = self.fault(len(self.apdus), apdu)
+            answer = self._carry_out(apdu) if given is None else given
         except TagLost:
             raise PulledAway from None
         except PulledAway as pulled:
