@@ -143,7 +143,8 @@ class Database:
 
     def _failure(self, error: sqlite3.Error) -> JournalError:
         """What SQLite's error means, and what is to be done; kept as `trouble` until something can be written again."""
-        kind = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary result code
+        # The primary result code. An error without one is Python's own, on a text that is no text any more.
+        kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         folder = self.path.parent
         if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             self.damaged = True

@@ -14,7 +14,18 @@ from agent.journal.database import Database
 from agent.journal.intake import EVERY_CREDENTIAL, PUT_IT_BACK, take_in
 from agent.journal.model import IllegalStep, Intake, Job, JobState
 from agent.journal.reports import Reports
-from agent.journal.rows import audit_job, end_attempt, job_of, move, note, open_job_of, put_card, set_held, the_attempt
+from agent.journal.rows import (
+    audit_job,
+    end_attempt,
+    job_of,
+    move,
+    note,
+    open_job_of,
+    put_card,
+    report_body,
+    set_held,
+    the_attempt,
+)
 
 
 class Journal(Reports):
@@ -67,7 +78,7 @@ class Journal(Reports):
                 take_in(connection, intake, seen_at, asked_for)
 
     def settle_doubts(self) -> None:
-        """All that waits at the service has been taken in: what it lists later came after an earlier journal was lost."""
+        """All that waits at the service was taken in: what it lists later came after an earlier journal was lost."""
         if self._database.row("SELECT 1 FROM doubts WHERE acs_credential_id = ?", EVERY_CREDENTIAL):
             with self._database.transaction("settle_doubts") as connection:
                 connection.execute("DELETE FROM doubts WHERE acs_credential_id = ?", (EVERY_CREDENTIAL,))
@@ -200,14 +211,8 @@ class Journal(Reports):
         replaces_card_number: str | None,
     ) -> None:
         """The card was read back and matches. In one transaction the job is verified and its report in the outbox."""
-        now = clock.now_text()
-        body = {
-            "acs_credential_id": job.acs_credential_id,
-            "card_number": card_number,
-            "issued_at": now,
-            "acs_encoder_id": None,
-            "replaces_card_number": replaces_card_number,
-        }
+        now, key = clock.now_text(), str(uuid.uuid4())
+        body = report_body(job.acs_credential_id, card_number, now, replaces_card_number)
         with self._database.transaction("record_verified") as connection:
             the_attempt(connection, attempt)
             current = job_of(connection, job.job_id)
@@ -228,11 +233,10 @@ class Journal(Reports):
             connection.execute(
                 "INSERT INTO outbox (job_id, acs_credential_id, idempotency_key, body, state, next_try_at, created_at, "
                 "updated_at) VALUES (?, ?, ?, ?, 'pending', ?, ?, ?)",
-                (job.job_id, job.acs_credential_id, str(uuid.uuid4()), json.dumps(body), now, now, now),
+                (job.job_id, job.acs_credential_id, key, json.dumps(body), now, now, now),
             )
-            audit_job(
-                connection, "verified", current, verified_by=verified_by, replaced=replaces_card_number is not None
-            )
+            replaced = replaces_card_number is not None
+            audit_job(connection, "verified", current, verified_by=verified_by, replaced=replaced, idempotency_key=key)
 
     def record_left(self, job: Job, attempt: int, *, error_type: str, error: str) -> None:
         """The attempt ended and the card is as it was, or doesn't read as finished: the job may go on any card.

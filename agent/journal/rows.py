@@ -102,6 +102,19 @@ def put_card(
     )
 
 
+def report_body(
+    acs_credential_id: str, card_number: str, issued_at: str, replaces_card_number: str | None
+) -> dict[str, Any]:
+    """What is reported to the service (CONTRACT, section 5)."""
+    return {
+        "acs_credential_id": acs_credential_id,
+        "card_number": card_number,
+        "issued_at": issued_at,
+        "acs_encoder_id": None,
+        "replaces_card_number": replaces_card_number,
+    }
+
+
 def end_attempt(connection: sqlite3.Connection, attempt: int, outcome: str, error_type: str, error: str) -> None:
     """How an attempt ended."""
     connection.execute(

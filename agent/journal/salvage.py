@@ -16,13 +16,16 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from agent import clock
 from agent.journal import audit, mark
 from agent.journal.intake import EVERY_CREDENTIAL, PUT_IT_BACK
+from agent.journal.model import CardStanding
+from agent.journal.rows import report_body
 from agent.journal.schema import MIGRATIONS, statements
-from agent.journal.soundness import look
+from agent.journal.soundness import UNREADABLE, has_right_tables, look
 
 Row = dict[str, Any]
 
@@ -31,6 +34,11 @@ _ENDS = {"acknowledged": "reported", "orphaned": "orphaned", "conflict": "failed
 _ON_ITS_WAY = ("pending", "refused")
 _SETTLES_THE_CARD = frozenset(
     ("not_written", "reported", "orphaned", "conflict", "cancelled", "taken_over", "card_given_up", "cards_voided")
+)
+
+_REPORT_LOST = (
+    "Its card was written, and the report on it was lost with a damaged journal. Get card {uid} back; with it at hand, "
+    "`card-encoder resume {job_id}` has it read again and reported."
 )
 
 
@@ -44,6 +52,10 @@ class Remains:
     cards: list[Row] = field(default_factory=list)
     outbox: list[Row] = field(default_factory=list)
     begun: set[str] | None = None
+    keys: dict[int, list[object]] = field(default_factory=dict)
+    """Each job's idempotency keys wherever else they are found: in the index, in the audit trail."""
+    verified: dict[int, Row] = field(default_factory=dict)
+    """Each job's last audit entry on its card being verified."""
 
 
 @dataclass(frozen=True)
@@ -59,32 +71,96 @@ class Carried:
 def read(path: Path) -> Remains:
     """What can be read of this journal; nothing where there is none. A WAL that isn't its own is left out."""
     head = mark.read(path)
-    for immutable in (False, True):
-        if not path.exists() or path.stat().st_size == 0:  # beside an empty file SQLite would delete the WAL
-            break
-        with suppress(sqlite3.Error), closing(look(path, immutable=immutable)) as connection:
-            connection.text_factory = lambda raw: raw.decode(errors="replace")
-            remains = _read(connection, path.stat().st_size // _BYTES_A_ROW, head)
-            if head is None or remains.journal_id == head.journal_id or (immutable and remains.journal_id is None):
-                return remains
+    if not path.exists() or path.stat().st_size == 0:  # beside an empty file SQLite would delete the WAL
+        return Remains()
+    with TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent) as folder:
+        for way in (_as_it_is, _without_its_wal, _with_new_tables):
+            with suppress(*UNREADABLE), closing(way(path, Path(folder))) as connection:
+                connection.text_factory = lambda raw: raw.decode(errors="replace")
+                if not has_right_tables(connection):
+                    continue
+                if head is None or _is_marked(connection, head):
+                    return _read(connection, path.stat().st_size // _BYTES_A_ROW, head)
     return Remains()
+
+
+def _as_it_is(path: Path, _: Path) -> sqlite3.Connection:
+    return look(path)
+
+
+def _without_its_wal(path: Path, _: Path) -> sqlite3.Connection:
+    return look(path, immutable=True)
+
+
+def _with_new_tables(path: Path, folder: Path) -> sqlite3.Connection:
+    """A copy with the first page, and all others that describe the tables, taken from a new journal.
+
+    Without these pages nothing could be found, and they are the same in all journals: tables are made in the same order
+    and so have the same places. SQLite's file format, section 1.3: the number of pages is at offset 28 of the header.
+    """
+    fresh, copy = folder / "fresh", folder / "copy"
+    with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
+        make_tables(connection)
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        (count,) = connection.execute("PRAGMA page_count").fetchone()
+        roots = {root for (root,) in connection.execute("SELECT rootpage FROM sqlite_schema")}
+    content, pages = bytearray(path.read_bytes()), fresh.read_bytes()
+    for page in set(range(1, count + 1)) - roots:
+        content[size * (page - 1) : size * page] = pages[size * (page - 1) : size * page]
+    content[28:32] = (len(content) // size).to_bytes(4)
+    copy.write_bytes(content)
+    wal = path.with_name(path.name + "-wal")
+    if wal.exists():
+        copy.with_name("copy-wal").write_bytes(wal.read_bytes())
+    return look(copy)
+
+
+def make_tables(connection: sqlite3.Connection) -> None:
+    """An empty journal of this version."""
+    for number, script in enumerate(MIGRATIONS, start=1):
+        for statement in statements(script):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _is_marked(connection: sqlite3.Connection, head: mark.Head) -> bool:
+    """Whether this is the journal that the mark names: another one's rows would be taken for our cards."""
+    seal = journal_id = None
+    with suppress(*UNREADABLE, TypeError):
+        (journal_id,) = connection.execute("SELECT journal_id FROM identity").fetchone()
+    with suppress(*UNREADABLE, TypeError):
+        (seal,) = connection.execute("SELECT hash FROM audit WHERE seq = ?", (head.seq,)).fetchone()
+    return head.journal_id == journal_id or (head.seq > 0 and head.seal == seal)
 
 
 def _read(connection: sqlite3.Connection, bound: int, head: mark.Head | None) -> Remains:
     remains = Remains()
-    with suppress(sqlite3.Error, TypeError):
+    with suppress(*UNREADABLE, TypeError):
         (remains.journal_id,) = connection.execute("SELECT journal_id FROM identity").fetchone()
     remains.jobs = {row["job_id"]: row for row in _rows(connection, "jobs", bound)}
     remains.attempts = list(_rows(connection, "attempts", bound))
     remains.outbox = list(_rows(connection, "outbox", bound))
     remains.cards = _cards(connection)
-    remains.begun = _begun(list(_rows(connection, "audit", bound)), head)
+    trail = list(_rows(connection, "audit", bound))
+    remains.begun = _begun(trail, head)
+    remains.verified = {entry["job_id"]: entry for entry in trail if entry["event"] == "verified"}
+    keys = ((job_id, _object(entry["detail"]).get("idempotency_key")) for job_id, entry in remains.verified.items())
+    for job_id, key in (*_indexed_keys(connection), *keys):
+        remains.keys.setdefault(job_id, []).append(key)
     return remains
+
+
+def _indexed_keys(connection: sqlite3.Connection) -> Iterator[tuple[int, str]]:
+    with suppress(*UNREADABLE):
+        keys = dict(
+            connection.execute("SELECT rowid, idempotency_key FROM outbox INDEXED BY sqlite_autoindex_outbox_1")
+        )
+        yield from ((job, keys[row]) for row, job in connection.execute("SELECT outbox_id, job_id FROM outbox"))
 
 
 def _rows(connection: sqlite3.Connection, table: str, bound: int) -> Iterator[Row]:
     """Every row that can be read, around those that can't."""
-    with suppress(sqlite3.Error):
+    with suppress(*UNREADABLE):
         bound = connection.execute(f"SELECT coalesce(max(rowid), 0) FROM {table}").fetchone()[0]
     yield from _between(connection, table, 1, min(bound, 1 << 32))
 
@@ -93,7 +169,7 @@ def _between(connection: sqlite3.Connection, table: str, first: int, last: int) 
     query = f"SELECT * FROM {table} NOT INDEXED WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
     try:
         found = connection.execute(query, (first, last)).fetchall()
-    except sqlite3.Error:
+    except UNREADABLE:
         if first < last:
             middle = (first + last) // 2
             yield from _between(connection, table, first, middle)
@@ -106,7 +182,7 @@ def _cards(connection: sqlite3.Connection) -> list[Row]:
     """From both ends towards the damage: this table has no row numbers."""
     found: dict[str, Row] = {}
     for order in ("ASC", "DESC"):
-        with suppress(sqlite3.Error):
+        with suppress(*UNREADABLE):
             for row in connection.execute(f"SELECT * FROM cards ORDER BY uid {order}"):
                 found[row["uid"]] = dict(row)
     return list(found.values())
@@ -138,11 +214,8 @@ def write(path: Path, remains: Remains, head: mark.Head | None, *, file: str, fo
         # What a power cut leaves of it is thrown away and made anew: it is synced once, at the end.
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("BEGIN")
-        for number, script in enumerate(MIGRATIONS, start=1):
-            for statement in statements(script):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number}")
-        journal_id = remains.journal_id or (head and head.journal_id)
+        make_tables(connection)
+        journal_id = head.journal_id if head else remains.journal_id
         if journal_id is not None:
             connection.execute("UPDATE identity SET journal_id = ?", (journal_id,))
         carried = _Carrying(connection, remains).carry()
@@ -160,10 +233,11 @@ class _Carrying:
         self._connection = connection
         self._remains = remains
         self._now = clock.now_text()
-        self._reports: dict[int, Row] = {row["job_id"]: row for row in remains.outbox}
+        self._reports = {job_id: rows[-1] for job_id, rows in _by_job(remains.outbox).items()}
         self._attempts = _by_job(remains.attempts)
-        self._cards = _by_job(remains.cards)
+        self._cards = _by_job([card for card in remains.cards if card["standing"] in tuple(CardStanding)])
         self._next_attempt = max((row["attempt_id"] for row in remains.attempts), default=0)
+        self._next_report = max((row["outbox_id"] for row in remains.outbox), default=0)
         self._open: set[str] = set()
         self._count: Counter[str] = Counter()
 
@@ -171,7 +245,7 @@ class _Carrying:
         """All of them."""
         (rule,) = self._connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'only_legal_starts'").fetchone()
         self._connection.execute("DROP TRIGGER only_legal_starts")  # they are in the middle of their way
-        for job_id in sorted(self._remains.jobs.keys() | self._reports.keys() | self._cards.keys()):
+        for job_id in sorted({*self._remains.jobs, *self._reports, *self._cards}):
             with suppress(sqlite3.IntegrityError):  # a value that no such row can have: it counts as lost
                 self._carry(job_id)
         self._connection.execute(rule)
@@ -195,7 +269,10 @@ class _Carrying:
         if credential is None:
             return
         if report is not None and not _is_right(report, body, credential, attempts, job):
-            report, body = None, {}
+            report = None
+        if report is None:
+            report = self._made_again(job, credential, attempts, cards)
+            body = _object(report["body"]) if report else {}
         state = _state(job, report, cards)
         uid = _most(
             job and job["card_uid"], *(row["card_uid"] for row in attempts[-1:]), *(card["uid"] for card in cards)
@@ -211,6 +288,9 @@ class _Carrying:
         new |= _as_its_credential_says(new)
         if state == "writing":
             new |= {"code": "encoding_interrupted", "reason": PUT_IT_BACK}
+        elif state == "held" and new["held_by"] is None:
+            reason = _REPORT_LOST.format(uid=uid, job_id=job_id)
+            new |= {"code": "report_lost", "reason": reason, "held_by": "journal", "held_from": "writing"}
         self._insert("INSERT", "jobs", new)
         if state in ("writing", "held", "verified"):
             self._open.add(credential)
@@ -221,12 +301,45 @@ class _Carrying:
         for row in attempts:
             self._insert("INSERT OR IGNORE", "attempts", row)
         if report is not None:
-            self._insert("INSERT OR IGNORE", "outbox", report | {"acs_credential_id": credential})
+            key = _most(report["idempotency_key"], *self._remains.keys.get(job_id, ()))
+            self._insert(
+                "INSERT OR IGNORE", "outbox", report | {"acs_credential_id": credential, "idempotency_key": key}
+            )
         for card in self._cards_of(new, body, cards, {row["card_uid"] for row in attempts}):
             self._insert("INSERT OR IGNORE", "cards", card)
             self._count["cards"] += 1
-        self._count["reports"] += state == "verified"
-        self._count["interrupted"] += state == "writing"
+        self._count["reports"] += state in ("verified", "failed")
+        self._count["interrupted"] += state == "writing" or new["code"] == "report_lost"
+
+    def _made_again(self, job: Row | None, credential: str, attempts: list[Row], cards: list[Row]) -> Row | None:
+        """The report of a job that is verified, from what else was written down then; None where that isn't enough."""
+        verified = [row for row in attempts if row["outcome"] == "verified"]
+        entry = self._remains.verified.get(job["job_id"]) if job else None
+        if job is None or job["state"] not in ("verified", "failed") or not verified or entry is None:
+            return None
+        detail, attempt = _object(entry["detail"]), verified[-1]
+        numbers = [*(card["card_number"] for card in cards), job["card_number"], attempt["card_uid"]]
+        number = next((number for number in numbers if _digest(number) == attempt["content_digest"]), None)
+        key, at = detail.get("idempotency_key"), attempt["ended_at"]
+        if (
+            number is None
+            or key is None
+            or detail.get("replaced") is not False
+            or entry["acs_credential_id"] != credential
+        ):
+            return None
+        self._next_report += 1
+        return {
+            "outbox_id": self._next_report,
+            "job_id": job["job_id"],
+            "idempotency_key": key,
+            "body": json.dumps(report_body(credential, number, at, None)),
+            "state": "pending" if job["state"] == "verified" else "conflict",
+            "tries": 0,
+            "next_try_at": at,
+            "created_at": at,
+            "updated_at": self._now,
+        }
 
     def _cards_of(self, job: Row, body: Row, cards: list[Row], uids: set[str]) -> Iterator[Row]:
         """The cards of this job: as they were, or, where that is lost, as they must have been."""
@@ -255,7 +368,8 @@ class _Carrying:
 def _by_job(rows: list[Row]) -> dict[int, list[Row]]:
     found: dict[int, list[Row]] = {}
     for row in rows:
-        found.setdefault(row["job_id"], []).append(row)
+        if isinstance(row["job_id"], int):
+            found.setdefault(row["job_id"], []).append(row)
     return found
 
 
@@ -268,8 +382,10 @@ def _state(job: Row | None, report: Row | None, cards: list[Row]) -> str | None:
         return _ENDS.get(report["state"], "verified")
     if job is None:
         return "writing" if any(card["standing"] == "unknown" for card in cards) else "cancelled"
-    if job["state"] in ("bound", "writing", "verified"):
+    if job["state"] in ("bound", "writing"):
         return "writing"
+    if job["state"] in ("verified", "failed"):
+        return "held"
     if job["state"] == "held":
         return "held" if job["held_by"] != "agent" or job["held_from"] == "writing" else None
     return None if job["state"] in ("waiting", "claimed") else "cancelled"
@@ -301,7 +417,7 @@ def _is_right(report: Row, body: Row, credential: str, attempts: list[Row], job:
         report["state"] in (*_ENDS, *_ON_ITS_WAY)
         and body.get("acs_credential_id") == credential
         and body.get("issued_at") == report["created_at"]
-        and "card_number" in body
+        and body.keys() == report_body("", "", "", None).keys()
         and (by_vendor or not numbers or _digest(body["card_number"]) in numbers)
     )
 
@@ -309,11 +425,10 @@ def _is_right(report: Row, body: Row, credential: str, attempts: list[Row], job:
 def _fits(attempt: Row, job: Row, body: Row, outcome: str) -> bool:
     if attempt["card_uid"] != job["card_uid"] or attempt["encoder"] != job["encoder"]:
         return False
-    by_vendor = job["vendor"] is not None
-    verified = attempt["outcome"] == outcome and (
-        by_vendor or attempt["content_digest"] == _digest(body["card_number"])
-    )
-    return verified if outcome == "verified" else True
+    if outcome != "verified":
+        return True
+    holds_it = job["vendor"] is not None or attempt["content_digest"] == _digest(body["card_number"])
+    return attempt["outcome"] == "verified" and holds_it
 
 
 def _attempt(attempt_id: int, job: Row, body: Row, outcome: str, now: str) -> Row:
@@ -353,6 +468,7 @@ def _unreadable_job(job_id: int, now: str) -> Row:
         "issued": 0,
         "sort_key": "",
         "ends_at": None,
+        "held_by": None,
         "encoder": None,
         "created_at": now,
         "updated_at": now,

@@ -21,6 +21,9 @@ from agent.journal.audit import first_broken_row
 from agent.journal.model import JournalError
 from agent.journal.schema import MIGRATIONS, OPEN, TRANSITIONS, statements
 
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What reading a damaged file raises: SQLite quotes it in its messages, where it may be no text any more."""
+
 _TAIL = 2000
 """Entries of the audit trail that are looked at when the agent starts."""
 
@@ -33,21 +36,23 @@ _RULES = {
         AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.job_id = jobs.job_id)""",
     "a report doesn't fit its job": """SELECT 1 FROM outbox JOIN jobs USING (job_id)
         WHERE outbox.acs_credential_id <> jobs.acs_credential_id
-        OR (outbox.state IN ('pending', 'refused')) <> (jobs.state = 'verified')""",
+        OR jobs.state IS NOT CASE outbox.state WHEN 'acknowledged' THEN 'reported' WHEN 'orphaned' THEN 'orphaned'
+            WHEN 'conflict' THEN 'failed' WHEN 'pending' THEN 'verified' WHEN 'refused' THEN 'verified' END""",
     "a report was changed": f"""SELECT 1 FROM outbox JOIN jobs USING (job_id) WHERE NOT json_valid(body)
         OR json_extract(body, '$.acs_credential_id') IS NOT outbox.acs_credential_id
         OR json_extract(body, '$.issued_at') IS NOT outbox.created_at
         OR (outbox.state NOT IN ('acknowledged', 'orphaned') AND vendor IS NULL AND {_NO_WRITTEN_DIGEST})""",
-    "a job's credential was changed": f"""SELECT 1 FROM jobs WHERE state IN {OPEN} AND code <> 'malformed'
-        AND (NOT json_valid(credential)
-             OR json_extract(credential, '$.acs_credential_id') IS NOT acs_credential_id
-             OR json_extract(credential, '$.card_number') IS NOT card_number)""",
+    "a job's credential was changed": f"""SELECT 1 FROM jobs WHERE NOT json_valid(credential) OR (code <> 'malformed'
+        AND (json_extract(credential, '$.acs_credential_id') IS NOT acs_credential_id
+             OR (state IN {OPEN} AND json_extract(credential, '$.card_number') IS NOT card_number)))""",
     "a card doesn't fit what was written": """SELECT 1 FROM cards
         WHERE NOT EXISTS (SELECT 1 FROM attempts JOIN jobs USING (job_id) WHERE attempts.job_id = cards.job_id
             AND attempts.card_uid = cards.uid AND jobs.acs_credential_id = cards.acs_credential_id)
         OR (standing = 'live' AND EXISTS (SELECT 1 FROM outbox WHERE outbox.job_id = cards.job_id
             AND json_extract(body, '$.card_number') IS NOT cards.card_number))""",
-    "a job doesn't fit its attempts": """SELECT 1 FROM jobs WHERE state IN ('bound', 'writing', 'verified')
+    "a card stands as no card can": "SELECT 1 FROM cards WHERE standing NOT IN ('live', 'unknown', 'void')",
+    "a job doesn't fit its attempts": """SELECT 1 FROM jobs
+        WHERE state IN ('bound', 'writing', 'verified', 'reported', 'orphaned', 'failed')
         AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.job_id = jobs.job_id
             AND attempts.card_uid = jobs.card_uid AND attempts.encoder = jobs.encoder)""",
     "a wish is there that nobody made": """SELECT 1 FROM jobs
@@ -78,7 +83,7 @@ def is_journal(path: Path) -> bool:
     try:
         with closing(look(path)) as connection:
             tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    except sqlite3.Error:
+    except UNREADABLE:
         return False
     return {"jobs", "outbox", "audit"} <= tables
 
@@ -92,7 +97,7 @@ def is_empty(path: Path) -> bool:
             return connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
     except FileNotFoundError:
         return True
-    except sqlite3.Error:
+    except UNREADABLE:
         return False
 
 
@@ -106,8 +111,9 @@ def first_damage(path: Path, *, whole_trail: bool = False) -> str | None:
     try:
         with closing(look(path)) as connection:
             return next(_damages(connection, mark.read(path), whole_trail), None)
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY):
+    except UNREADABLE as error:
+        kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if kind in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY):
             raise OSError(f"{path} can't be read ({error})") from error
         return str(error)
 
@@ -128,11 +134,14 @@ def _damages(connection: sqlite3.Connection, head: mark.Head | None, whole_trail
         yield str(found)
     if connection.execute("PRAGMA foreign_key_check").fetchone():
         yield "a row refers to one that is missing"
-    if _schema(connection) != _schema_of(version):
+    if not has_right_tables(connection):
         yield "the tables are not as the agent made them"
     steps = {tuple(row) for row in connection.execute("SELECT before, after FROM steps")}
     if steps != {(before, after) for before, steps in TRANSITIONS.items() for after in steps}:
         yield "the rules for jobs were changed"
+    for table in ("jobs", "outbox", "cards", "attempts", "joins"):
+        for _ in connection.execute(f"SELECT * FROM {table}"):
+            pass  # a text that is none can't be read: SQLite doesn't look
     if version == len(MIGRATIONS):
         for what, rule in _RULES.items():
             if connection.execute(f"{rule} LIMIT 1").fetchone():
@@ -162,6 +171,12 @@ def _trail(connection: sqlite3.Connection, head: mark.Head | None, whole: bool) 
 
 def _has_identity(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'identity'").fetchone() is not None
+
+
+def has_right_tables(connection: sqlite3.Connection) -> bool:
+    """Whether the tables are those that the agent makes, of this version or an earlier one."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return _schema(connection) == _schema_of(version)
 
 
 def _schema(connection: sqlite3.Connection) -> set[Any]:
