@@ -134,6 +134,7 @@ class Picking:
             credential = await self._service.get(wish.acs_credential_id)
         except Gone:
             self._journal.record_deleted(wish.acs_credential_id, in_hand=self._stations.in_hand())
+            self._events.publish("job")
             raise CredentialDeleted("The service has no such credential.") from None
         except MalformedCredential as error:
             raise UncategorizedError(

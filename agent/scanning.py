@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from agent.credential import NEEDS_TO_BE_REISSUED, Credential, MalformedCredential
 from agent.journal import Card, CardStanding, Journal
-from agent.service import Gone, Service
+from agent.service import Gone, Service, Unreachable
 from drivers.encoder import CardState, FoundCard
+
+_LONGEST_WAIT_S = 15.0
 
 
 async def compare(found: FoundCard, journal: Journal, service: Service) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -17,7 +20,11 @@ async def compare(found: FoundCard, journal: Journal, service: Service) -> tuple
         ServiceError: the service can't be asked.
     """
     row = journal.card(found.uid)
-    on_service = await _on_service(found, row, service)
+    try:
+        async with asyncio.timeout(_LONGEST_WAIT_S):
+            on_service = await _on_service(found, row, service)
+    except TimeoutError:
+        raise Unreachable(f"The service took more than {_LONGEST_WAIT_S:.0f} seconds.") from None
     problem = _problem(found, row, on_service)
     warnings = []
     if found.state is not CardState.BLANK or row is not None:
