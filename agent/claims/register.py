@@ -16,7 +16,7 @@ that was away for too long, or came back from a copy of its disk, finds that it 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -256,7 +256,7 @@ class Register:
             )
         return {row.acs_credential_id for row in rows}
 
-    async def notices(self) -> AsyncIterator[Notice]:
+    async def notices(self) -> AsyncGenerator[Notice, None]:
         """What becomes of rows, from now on, without end.
 
         Raises:

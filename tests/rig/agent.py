@@ -86,9 +86,14 @@ class Running:
 
 @asynccontextmanager
 async def running_agent(
-    folder: Path, service_url: str, key: str, *, encoders: Sequence[dict[str, Any]] = (VIRTUAL,)
+    folder: Path,
+    service_url: str,
+    key: str,
+    *,
+    encoders: Sequence[dict[str, Any]] = (VIRTUAL,),
+    claims: dict[str, Any] | None = None,
 ) -> AsyncIterator[Running]:
-    """Run an agent against this service until the block ends. `encoders` are `[[encoder]]` tables."""
+    """Run an agent against this service until the block ends. `encoders` are `[[encoder]]` tables, `claims` its own."""
     (folder / "api-key").write_text(key)
     config = check(
         {
@@ -100,6 +105,7 @@ async def running_agent(
             "journal": {"path": str(folder / "journal.sqlite3")},
             "desk": {"listen": "127.0.0.1:0", "socket": str(folder / "control.sock")},
             "encoder": list(encoders),
+            "claims": claims or {},
         }
     )
     agent = Agent(config)
