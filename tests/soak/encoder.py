@@ -1,7 +1,7 @@
 """The virtual encoder with a hand that isn't steady: cards are torn, refuse and lie, the encoder is unplugged.
 
-The agent loads it as it loads anybody's driver, by an entry point. The plastic outlives the process, as plastic does: it
-is kept in a file, and what lay on the encoder when the process was killed lies there again when the next one starts.
+The agent loads it as it loads anybody's driver, by an entry point. The plastic outlives the process, as plastic does:
+it is kept in a file, and what lay on the encoder when the process was killed lies there again when the next one starts.
 """
 
 from __future__ import annotations

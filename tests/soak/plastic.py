@@ -17,8 +17,8 @@ _REMEMBERED = 300
 class Pile:
     """Cards one after the other, in the order in which they were first put down.
 
-    Each is a record of 256 bytes: its kind, whether it was left in the middle of writing, its UID, its memory. Beside it
-    a small file says which one was put down last.
+    Each is a record of 256 bytes: its kind, whether it was left in the middle of writing, its UID, its memory. Beside
+    it a small file says which one was put down last.
     """
 
     def __init__(self, path: Path) -> None:

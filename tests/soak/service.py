@@ -1,4 +1,4 @@
-"""The sandbox service in a process of its own, on a line that isn't good: `python -m tests.soak.service DB PORT FAULTS`.
+"""The sandbox service in a process of its own, on a bad line: `python -m tests.soak.service DB PORT FAULTS`.
 
 Whoever sends the header `x-soak` is spared.
 """

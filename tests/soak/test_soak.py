@@ -1,4 +1,4 @@
-"""The soak in small: 150 cards, with faults mixed in, an agent that is killed and a service that is. See `make soak`."""
+"""The soak in small (`make soak`): 150 cards, faults mixed in, the agent and the service killed now and then."""
 
 from __future__ import annotations
 
