@@ -379,8 +379,9 @@ class Journal(Reports):
             return not stays
 
     def forget_picks(self, *, back_to_waiting: bool) -> None:
-        """After a start nobody waits any more for what was picked before: see `unpick`."""
-        for row in self._database.rows("SELECT job_id FROM jobs WHERE state = 'claimed' AND picked = 1"):
+        """After a start nobody waits any more for what was picked, or only asked for, before: see `unpick`."""
+        wanted = "(state = 'claimed' AND picked = 1) OR (state IN ('waiting', 'claimed') AND asked = 1)"
+        for row in self._database.rows(f"SELECT job_id FROM jobs WHERE {wanted}"):
             self.unpick(row["job_id"], back_to_waiting=back_to_waiting)
 
     def recover(self, encoder: str | None = None) -> tuple[int, int]:

@@ -369,7 +369,12 @@ def test_picks_do_not_survive_a_restart(journal: Journal) -> None:
     for name in ("plain", "asked"):
         claimed(journal, name, asked=name == "asked")
         journal.pick(name, actor="me", encoder=None, overwrite=True, replace_card=True)
+    # Killed between the wish and the pick.
+    journal.take_in([intake("only asked", asked=True)], seen_at=clock.now_text())
     journal.forget_picks(back_to_waiting=True)
+    only_asked = journal.last_job("only asked")
+    assert only_asked is not None
+    assert only_asked.state is JobState.CANCELLED
     plain, asked = journal.last_job("plain"), journal.last_job("asked")
     assert plain is not None
     assert asked is not None
