@@ -106,6 +106,8 @@ class Issuing:
                 return
             except _ContentChanged:
                 job = self.journal.job(job.job_id)
+                if job.state not in (JobState.CLAIMED, JobState.WRITING):
+                    raise NotEncodable(job.reason) from None
         raise UncategorizedError("The service keeps changing this credential.", next_step="Try again in a minute.")
 
     async def _encode_once(self, job: Job, in_thread: InThread, still_there: str | None) -> None:
