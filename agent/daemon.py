@@ -16,7 +16,7 @@ from agent.config import Config, EncoderConfig
 from agent.desk.server import DeskServer
 from agent.events import Events
 from agent.issuing import Issuing
-from agent.journal import Journal, JournalError, JournalLock
+from agent.journal import Journal, JournalDamaged, JournalError, JournalLock, make_sound
 from agent.operations import Operations
 from agent.polling import Polling
 from agent.reporting import Reporting
@@ -44,6 +44,7 @@ class Agent:
         """
         self.service = Service(config.service)
         self._lock = JournalLock(config.journal.path)
+        make_sound(config.journal.path)
         self.journal = Journal(config.journal.path)
         self.events = Events()
         shared = Shared(tuple(encoder.name for encoder in config.encoder))
@@ -109,6 +110,7 @@ class Agent:
 
         Raises:
             OSError: the desk's port or socket is taken.
+            JournalDamaged: the journal was found to be damaged: the next start deals with it.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -125,6 +127,7 @@ class Agent:
             self._keep("claims", self.claims.run),
         ]
         watchdog = loop.create_task(self._watchdog([*stations, *others]))
+        journal = loop.create_task(self._watch_journal())
         log.info("running", encoders=len(stations), desk=self.desk.url)
         notify.notify("READY=1", f"STATUS={len(stations)} encoders, desk page at {self.desk.url}")
         try:
@@ -136,14 +139,16 @@ class Agent:
             for station in self.stations:
                 station.stop()
             await asyncio.gather(*stations, return_exceptions=True)
-            for task in (*others, watchdog):
+            for task in (*others, watchdog, journal):
                 task.cancel()
-            await asyncio.gather(*others, watchdog, return_exceptions=True)
+            await asyncio.gather(*others, watchdog, journal, return_exceptions=True)
             await self.desk.stop()
             await self.service.aclose()
             self.journal.close()
             self._lock.release()
             log.info("stopped")
+        if self.journal.damaged:
+            raise JournalDamaged(self.journal.trouble)
 
     def _keep(self, name: str, part: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         """Run a part; a fault in it is logged, and it starts again: one part's trouble never ends the others."""
@@ -152,14 +157,44 @@ class Agent:
             while not self._stop.is_set():
                 try:
                     await part()
-                except JournalError as error:
-                    log.error("journal", part=name, error=str(error))
+                except JournalError:
+                    while self.journal.trouble and not self._stop.is_set():  # `_watch_journal` says so, and tries
+                        await self._pause()
                 except Exception:
                     log.exception("fault", part=name)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), _PAUSE_AFTER_A_FAULT_S)
+                await self._pause()
 
         return asyncio.get_running_loop().create_task(keep(), name=name)
+
+    async def _pause(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), _PAUSE_AFTER_A_FAULT_S)
+
+    async def _watch_journal(self) -> None:
+        """Say what is wrong with the journal, and try until it can be written again; a damaged one ends the agent.
+
+        Sleeps for as long as all is well.
+        """
+        loop, came_up = asyncio.get_running_loop(), asyncio.Event()
+
+        def in_trouble() -> None:
+            loop.call_soon_threadsafe(came_up.set)
+
+        self.journal.on_trouble(in_trouble)
+        while not self.journal.damaged:
+            await came_up.wait()
+            came_up.clear()
+            log.error("journal", error=self.journal.trouble)
+            self.events.publish("journal")
+            while self.journal.trouble and not self.journal.damaged:
+                await asyncio.sleep(_PAUSE_AFTER_A_FAULT_S)
+                with contextlib.suppress(JournalError):
+                    self.journal.try_again()
+            came_up.clear()  # of the tries
+            self.events.publish("journal")
+            if not self.journal.damaged:
+                log.info("the journal can be written again")
+        self.stop()
 
     async def _watchdog(self, parts: list[asyncio.Task[None]]) -> None:
         """Tell systemd that the agent makes progress here; that the service is away is no reason not to."""

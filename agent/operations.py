@@ -147,7 +147,8 @@ class Operations:
         return {
             "desk": self._desk,
             "at": clock.now_text(),
-            "ready": any(station.online for station in self.stations),
+            "ready": self.journal.trouble is None and any(station.online for station in self.stations),
+            "journal": {"trouble": self.journal.trouble, "set_aside": [str(note) for note in self.journal.notes]},
             "service": overview.service_json(self.polling, key_refused=self.reporting.key_refused),
             "claims": self.claims.state(),
             "encoders": [
@@ -168,7 +169,9 @@ class Operations:
             except EncoderError as error:
                 attempt.fail(error)
             except JournalError as error:
-                attempt.fail(UncategorizedError(str(error), next_step="See `card-encoder queue`."))
+                doctor = "Nothing is lost. When that is mended, ask again; `card-encoder doctor` tells whether it is."
+                next_step = doctor if self.journal.trouble else "See `card-encoder queue`."
+                attempt.fail(UncategorizedError(str(error), next_step=next_step))
             except Exception as error:  # a bug must not leave somebody waiting
                 attempt.fail(UncategorizedError(f"The agent failed ({type(error).__name__})."))
                 raise

@@ -157,6 +157,8 @@ class Polling:
         self._claim_what_may(joiners=True)  # not before the end of the pass: what they join may be on a later page
         self._unreadable = unreadable
         self._known_before = True
+        if full:
+            self._journal.settle_doubts()
         if self._journal.expire(clock.now_text(), in_hand=self._in_hand):
             self._events.publish("job")
         await self._drop_deleted()

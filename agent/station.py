@@ -24,13 +24,21 @@ from agent.issuing import Issuing, NotEncodable
 from agent.journal import IllegalStep, Job, JobState, Journal, JournalError
 from drivers.content import CardNumber, VendorOrder
 from drivers.encoder import Encoder, FoundCard, Progress
-from drivers.errors import CredentialDeleted, EncoderError, EncoderNotOnline, EncodingInterrupted, NoCredentialOnEncoder
+from drivers.errors import (
+    CredentialDeleted,
+    EncoderError,
+    EncoderNotOnline,
+    EncodingInterrupted,
+    NoCredentialOnEncoder,
+    UncategorizedError,
+)
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _TRIES_ON_ONE_CARD = 3
 _PAUSE_OFFLINE = 1.0
+_WHEN_THE_JOURNAL_WORKS = "Leave the card there, or put it back later: it is read first, and finished where needed."
 _PAUSE_AFTER_A_RACE = 0.1
 
 
@@ -234,6 +242,9 @@ class Station:
             if isinstance(error, EncoderNotOnline):
                 raise
             await self._in_thread(lambda: self.encoder.signal("failed"))
+        except JournalError as error:
+            self._outcome(job, UncategorizedError(str(error), next_step=_WHEN_THE_JOURNAL_WORKS))
+            raise
         else:
             self.spent = Spent.WRITTEN
             self._still_there = self._journal.job(job.job_id).card_uid

@@ -58,15 +58,25 @@ def _show(output: Output, state: Mapping[str, Any], url: str) -> None:
     jobs, reports = state["jobs"], state["reports"]
     output.facts(
         [
-            ("Desk", f"{state['desk']}, {'ready' if state['ready'] else 'NOT READY: no encoder is online'}"),
+            ("Desk", f"{state['desk']}, {_readiness(state)}"),
             ("Service", _service(state["service"])),
             ("Jobs", ", ".join(f"{count} {name}" for name, count in jobs.items() if count) or "none"),
             ("Reports", f"{reports['unfinished']} not acknowledged" if reports["unfinished"] else "all acknowledged"),
             ("Desk page", f"{url}  (works once)"),
         ]
     )
+    if state["journal"]["trouble"]:
+        output.line(state["journal"]["trouble"])
+    for note in state["journal"]["set_aside"]:
+        output.line(f"A damaged journal was set aside: read {note}, and move it away when all is settled.")
     output.line()
     _show_encoders(output, state["encoders"])
+
+
+def _readiness(state: Mapping[str, Any]) -> str:
+    if state["ready"]:
+        return "ready"
+    return f"NOT READY: {'the journal fails' if state['journal']['trouble'] else 'no encoder is online'}"
 
 
 def _service(service: Mapping[str, Any]) -> str:

@@ -84,7 +84,9 @@ class Metrics(Collector):
 
     async def readyz(self, _: Request) -> Response:
         """GET /readyz: whether a card put down now could be written."""
-        stations = self._operations.stations
+        stations, trouble = self._operations.stations, self._operations.journal.trouble
+        if trouble is not None:
+            return to_response({"ok": False, "reasons": [trouble]}, 503)
         if any(station.online for station in stations):
             return success()
         reasons = [

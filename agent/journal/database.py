@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,6 +13,10 @@ from agent.journal.mark import Head, Mark
 from agent.journal.model import IllegalStep, JournalDamaged, JournalError
 from agent.journal.schema import MIGRATIONS, statements
 from drivers.steps import step
+
+
+def _nothing() -> None: ...
+
 
 _PERSISTS = "What is under way waits, nothing is lost, and it goes on by itself when that is mended."
 
@@ -35,6 +39,8 @@ class Database:
         """Why nothing can be written at present, and what to do; None as soon as something was."""
         self.damaged = False
         """Whether SQLite came upon damage: nothing is written any more, and the next start deals with it."""
+        self.on_trouble: Callable[[], None] = _nothing
+        """Called, in whatever thread it is, when `trouble` came up."""
         self._lock = threading.RLock()
         self._mark = Mark(path)
         if read_only:
@@ -143,17 +149,22 @@ class Database:
 
     def _failure(self, error: sqlite3.Error) -> JournalError:
         """What SQLite's error means, and what is to be done; kept as `trouble` until something can be written again."""
+        failure = self._explained(error)
+        self.trouble = str(failure)
+        self.on_trouble()
+        return failure
+
+    def _explained(self, error: sqlite3.Error) -> JournalError:
         # The primary result code. An error without one is Python's own, on a text that is no text any more.
         kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         folder = self.path.parent
         if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             self.damaged = True
             self._write_mark()
-            self.trouble = (
+            return JournalDamaged(
                 f"The journal {self.path} is damaged ({error}). Nothing is written to cards any more. The next start "
                 "sets the file aside and saves what can still be read: sudo systemctl restart card-encoder"
             )
-            return JournalDamaged(self.trouble)
         if kind == sqlite3.SQLITE_FULL:
             cause, fix = "the disk is full", f"Make room there: df -h {folder}"
         elif _is_read_only(folder):
@@ -166,8 +177,7 @@ class Database:
             )
         else:
             cause, fix = f"{error}", "Run `card-encoder doctor`"
-        self.trouble = f"The journal {self.path} can't be written: {cause}. {fix}. {_PERSISTS}"
-        return JournalError(self.trouble)
+        return JournalError(f"The journal {self.path} can't be written: {cause}. {fix}. {_PERSISTS}")
 
     @contextmanager
     def looking(self) -> Iterator[sqlite3.Connection]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from agent import clock
@@ -26,6 +26,7 @@ from agent.journal.rows import (
     set_held,
     the_attempt,
 )
+from agent.journal.setting_aside import notes
 
 
 class Journal(Reports):
@@ -53,6 +54,15 @@ class Journal(Reports):
     def damaged(self) -> bool:
         """Whether the file was found to be damaged: nothing is written any more."""
         return self._database.damaged
+
+    def on_trouble(self, callback: Callable[[], None]) -> None:
+        """Have this called when `trouble` came up: in whatever thread that is, and within the step that failed."""
+        self._database.on_trouble = callback
+
+    @property
+    def notes(self) -> list[Path]:
+        """The notes on journals that were set aside, as long as nobody has taken them away."""
+        return notes(self.path)
 
     def try_again(self) -> None:
         """After trouble: see whether something can be written again.

@@ -27,8 +27,16 @@ function updateService(service, desk) {
   element.title = service.trouble || "";
 }
 
+function updateJournal(journal) {
+  const [note] = journal.set_aside;
+  const aside = note && `A damaged journal was set aside. Read ${note}, and move it away when all is settled.`;
+  setText(byId("journal"), journal.trouble || aside || "");
+  show(byId("journal"), Boolean(journal.trouble || aside));
+}
+
 function draw() {
   updateService(state.service, state.desk);
+  updateJournal(state.journal);
   updateEncoders(state, trays);
   updateChoice(state);
   updateLists(state);
@@ -81,7 +89,7 @@ function listen() {
     found();
     refresh();
   });
-  for (const kind of ["job", "encoder", "outcome", "service", "report"]) events.addEventListener(kind, refresh);
+  for (const kind of ["job", "encoder", "outcome", "service", "report", "journal"]) events.addEventListener(kind, refresh);
   events.addEventListener("progress", progress);
   events.addEventListener("error", () => {
     if (events.readyState === EventSource.CLOSED) {
