@@ -302,7 +302,9 @@ class _Encoding:
             # What another desk left torn reads as blank. Where that can't be told, what is this desk's goes on.
             begun: set[str] | None = self._wait(issuing.claims.begun_elsewhere(found.uid, ()))
             return tuple(begun or ())
-        return self._wait(holders(issuing.service, issuing.claims, found, row, self._job.acs_credential_id))
+        return self._wait(
+            holders(issuing.service, issuing.claims, issuing.journal, found, row, self._job.acs_credential_id)
+        )
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         """From the encoder's thread: have the loop do it, and wait for it."""
@@ -314,7 +316,7 @@ async def _result(task: asyncio.Task[T]) -> T:
 
 
 async def holders(
-    service: Service, claims: Claims, found: FoundCard, row: Card | None, acs_credential_id: str
+    service: Service, claims: Claims, journal: Journal, found: FoundCard, row: Card | None, acs_credential_id: str
 ) -> tuple[str, ...] | None:
     """Credentials other than this one that live on the card, as far as its content, the journal and other desks know.
 
@@ -322,13 +324,13 @@ async def holders(
     """
     try:
         async with asyncio.timeout(_LONGEST_WAIT_S):
-            return await _holders(service, claims, found, row, acs_credential_id)
+            return await _holders(service, claims, journal, found, row, acs_credential_id)
     except (TimeoutError, ServiceError, MalformedCredential):
         return None
 
 
 async def _holders(
-    service: Service, claims: Claims, found: FoundCard, row: Card | None, acs_credential_id: str
+    service: Service, claims: Claims, journal: Journal, found: FoundCard, row: Card | None, acs_credential_id: str
 ) -> tuple[str, ...] | None:
     candidates: dict[str, Credential] = {}
     if found.card_number:
@@ -350,7 +352,11 @@ async def _holders(
         other.acs_credential_id
         for other in candidates.values()
         if other.acs_credential_id != acs_credential_id
-        and (other.is_issued is not False or other.acs_credential_id in (written_here, *begun))
+        and (
+            other.is_issued is not False
+            or other.acs_credential_id in (written_here, *begun)
+            or journal.may_have_a_card(other.acs_credential_id)
+        )
         and (other.ends is None or other.ends > now)
     ) + tuple(begun - candidates.keys() - {acs_credential_id})
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agent.cli.failures import CommandFailed, encoder_failure
 from agent.cli.invocation import Command, Invocation
 from agent.cli.output import Output
 from agent.cli.wording import moment
@@ -18,17 +19,25 @@ if TYPE_CHECKING:
 @click.option("--since", callback=moment, metavar="T", help="From then on: 2026-11-23T12:00, 24h, 7d.")
 @click.pass_obj
 def audit(invocation: Invocation, since: str | None) -> None:
-    """Export the audit trail, through the agent or, where it doesn't run, from its journal."""
+    """Export the audit trail, through the agent or, where it doesn't run, from its journal.
+
+    Exits with 18, as `doctor` does, where somebody has changed the trail: an export that can't be trusted isn't done.
+    """
     from agent.journal.audit import first_broken as first_broken_of
 
     # All of it, always: whether the trail is whole shows only from its beginning.
     trail = _read(invocation.config())
     first_broken = first_broken_of(trail)
     entries = [entry for entry in trail if since is None or entry["at"] >= since]
-    invocation.output.answer(
-        {"entries": entries, "first_broken_entry": first_broken},
-        lambda: _show(invocation.output, entries, first_broken),
-    )
+    answer = {"entries": entries, "first_broken_entry": first_broken}
+    if first_broken is None:
+        invocation.output.answer(answer, lambda: _show(invocation.output, entries))
+        return
+    if not invocation.output.as_json:
+        _show(invocation.output, entries)
+    message = f"Entry {first_broken} was changed, or one before it was removed: the trail is not to be trusted."
+    fix = "Keep a copy of the journal, and find out who could write to it; `card-encoder doctor` says more."
+    raise CommandFailed(encoder_failure("uncategorized_error", message, fix), **answer)
 
 
 def _read(config: Config) -> list[dict[str, Any]]:
@@ -49,7 +58,7 @@ def _read(config: Config) -> list[dict[str, Any]]:
         journal.close()
 
 
-def _show(output: Output, entries: list[dict[str, Any]], first_broken: int | None) -> None:
+def _show(output: Output, entries: list[dict[str, Any]]) -> None:
     for entry in entries:
         subjects = {
             "job": entry["job_id"],
@@ -62,5 +71,3 @@ def _show(output: Output, entries: list[dict[str, Any]], first_broken: int | Non
         output.line(f"{entry['at']}  {entry['event']}  by {entry['actor']}  {told}")
     if not entries:
         output.line("The audit trail has no entries for that time.")
-    if first_broken is not None:
-        output.note(f"Entry {first_broken} was changed, or one before it was removed: the trail is not to be trusted.")

@@ -2,46 +2,62 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 from agent.config import Config
 from agent.doctor.finding import Finding, fine, hint, problem, skipped
-from agent.journal import Inspection, JournalError, OutboxState
+from agent.journal import Inspection, JournalError, OutboxState, damage, is_empty, notes
 
 _CONFIGURATION = 3
 _UNCATEGORIZED = 18
-_KEEP_IT = "Stop the agent, keep a copy of the file, and ask for help: it may hold reports that were not sent yet."
+_LEAST_SPACE = 16 << 20
+_START_IT = "The start sets it aside and saves what can be read: sudo systemctl restart card-encoder"
 
 
 def check_journal(config: Config) -> Iterator[Finding]:
-    """Whether the journal can be read, is whole, and holds nothing that waits for a person."""
+    """Whether the journal can be written and read, is whole, and holds nothing that waits for a person."""
     path = config.journal.path
-    if not path.exists():
-        if path.parent.is_dir():
+    if not path.parent.is_dir():
+        fix = f"sudo install -d -m 0700 -o card-encoder {path.parent}"
+        yield problem("journal", _CONFIGURATION, "The journal's folder is missing.", str(path.parent), fix)
+        return
+    yield from _disk(path)
+    for note in notes(path):
+        fix = f"Read {note}; when all is settled, move it away."
+        yield hint("journal", "A damaged journal was set aside.", note.read_text(errors="replace"), fix)
+    try:
+        if found := damage(path):
+            yield problem("journal", _UNCATEGORIZED, "The journal is damaged, or gone.", found, _START_IT)
+        elif is_empty(path):
             yield skipped("journal", f"There is none yet: the agent makes {path} when it starts.")
         else:
-            fix = f"sudo install -d -m 0700 -o card-encoder {path.parent}"
-            yield problem("journal", _CONFIGURATION, "The journal's folder is missing.", str(path.parent), fix)
-        return
-    try:
-        journal = Inspection(path)
-    except JournalError as error:
-        fix = "Run the doctor as the agent's user: sudo -u card-encoder card-encoder doctor"
+            journal = Inspection(path)
+            try:
+                yield from _read(journal)
+            finally:
+                journal.close()
+    except (JournalError, OSError) as error:
+        fix = f"Run the doctor as root; all files of that name have to be the agent's: sudo chown card-encoder: {path}*"
         yield problem("journal", _CONFIGURATION, "The journal can't be read.", str(error), fix)
-        return
-    try:
-        yield from _read(journal)
-    except JournalError as error:
-        yield problem("journal", _UNCATEGORIZED, "The journal is damaged.", str(error), _KEEP_IT)
-    finally:
-        journal.close()
+
+
+def _disk(path: Path) -> Iterator[Finding]:
+    disk = os.statvfs(path.parent)
+    free = disk.f_bavail * disk.f_frsize
+    if disk.f_flag & os.ST_RDONLY:
+        fix = f"dmesg tells why; then: mount -o remount,rw $(df -P {path.parent} | awk 'END {{print $6}}')"
+        yield problem("disk", _CONFIGURATION, "The journal's disk is read-only.", str(path.parent), fix)
+    elif free < _LEAST_SPACE:
+        fix = f"Make room there: du -x {path.parent} and its file system tell what takes it."
+        yield problem("disk", _CONFIGURATION, "The journal's disk is full.", f"{path.parent}: {free} bytes left", fix)
+    else:
+        yield fine("disk", "There is room for the journal.", f"{path.parent}: {free >> 20} MB left")
 
 
 def _read(journal: Inspection) -> Iterator[Finding]:
-    if damage := journal.damage():
-        yield problem("journal", _UNCATEGORIZED, "The journal is damaged.", f"quick_check: {damage}", _KEEP_IT)
-        return
     jobs = ", ".join(f"{count} {state}" for state, count in journal.count_by_state().items() if count)
     yield fine("journal", "It can be read and is whole.", f"jobs: {jobs or 'none'}")
     broken = journal.first_broken_audit_entry()

@@ -21,7 +21,8 @@ from agent.journal.model import (
     OutboxEntry,
     OutboxState,
 )
-from agent.journal.setting_aside import make_sound, notes
+from agent.journal.setting_aside import damage, make_sound, notes
+from agent.journal.soundness import is_empty
 
 __all__ = [
     "CANCELLED_BY_PERSON",
@@ -40,6 +41,8 @@ __all__ = [
     "JournalLock",
     "OutboxEntry",
     "OutboxState",
+    "damage",
+    "is_empty",
     "make_sound",
     "notes",
 ]

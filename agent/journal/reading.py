@@ -186,11 +186,6 @@ class Reading:
         """The audit trail in order, from a time on."""
         return audit.read(self._database, since)
 
-    def damage(self) -> str | None:
-        """What SQLite finds wrong with the file, or None."""
-        row = self._database.row("PRAGMA quick_check(1)")
-        return None if row is None or row[0] == "ok" else str(row[0])
-
     def first_broken_audit_entry(self) -> int | None:
         """The first entry of the audit trail that was tampered with, if any."""
         return audit.first_broken(audit.read(self._database))

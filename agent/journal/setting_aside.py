@@ -38,7 +38,7 @@ def make_sound(path: Path) -> None:
     """
     try:
         _finish(path)
-        found = _damage(path)
+        found = damage(path)
         if found is not None:
             _set_aside(path, found)
     except (OSError, sqlite3.Error) as error:
@@ -56,23 +56,34 @@ def _fix(path: Path, error: Exception) -> str:
     return f"Look at the disk under {path.parent}: df shows whether it is full, dmesg whether it fails."
 
 
-def _damage(path: Path) -> str | None:
+def damage(path: Path) -> str | None:
+    """What is wrong with the journal, so that a start sets it aside; None where nothing is, or there never was one.
+
+    Raises:
+        JournalError: it is not for the agent to mend.
+        OSError: it can't be examined.
+    """
     _refuse_what_is_no_file(path)
     for name in (path, *(_beside(path, suffix) for suffix in _BESIDE)):
         if name.exists():
             os.close(os.open(name, os.O_RDWR))  # root's sqlite3 leaves files here that are root's
     head = mark.read(path)
     if is_empty(path):
-        traces = [mark.path_of(path), path.with_name("desk-token"), *notes(path)]
-        wal = _beside(path, "-wal")
-        was_here = any(trace.exists() for trace in traces) or (wal.exists() and wal.stat().st_size > 0)
-        return f"it is {'empty' if path.exists() else 'gone'}" if was_here else None
+        return _lost(path)
     if head is None and not is_journal(path):
         raise JournalError(
             f"{path} is not a journal, and was left as it is (file is not a database of the agent's). Move it away, or "
             "set journal.path to another file."
         )
     return first_damage(path)
+
+
+def _lost(path: Path) -> str | None:
+    """What has become of the journal, where there are traces of one."""
+    traces = [mark.path_of(path), path.with_name("desk-token"), *notes(path)]
+    wal = _beside(path, "-wal")
+    was_here = any(trace.exists() for trace in traces) or (wal.exists() and wal.stat().st_size > 0)
+    return f"it is {'empty' if path.exists() else 'gone'}" if was_here else None
 
 
 def _refuse_what_is_no_file(path: Path) -> None:
