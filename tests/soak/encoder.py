@@ -14,6 +14,7 @@ from typing import cast
 from pydantic import Field
 
 from drivers.encoder import EncodeRequest, EncodeResult, Options
+from drivers.errors import EncoderError, EncoderNotOnline
 from drivers.virtual.cards import Effect, Operation
 from drivers.virtual.driver import VirtualEncoder, VirtualFault, VirtualOptions
 from drivers.virtual.tray import State
@@ -42,6 +43,8 @@ class SoakEncoder(VirtualEncoder):
         self._pile = Pile(self._soak.pile)
         self._random = random.Random()
         self._first = deque(self._pile.unfinished())
+        self._unfinished: str | None = None
+        """The card that has to come again until it was written, as the agent asks for it, whatever else goes wrong."""
         self._let_pass = 0
         """Writes that are carried out before the one that goes wrong."""
         self._written = False
@@ -52,6 +55,7 @@ class SoakEncoder(VirtualEncoder):
             uid = card.dump()["uid"]
             self._tray._cards[uid], self._tray._states[uid] = card, State.TORN
             self._tray.put(uid)
+            self._unfinished = uid
         else:
             super()._feed()
         lying, _ = self._tray.found()
@@ -60,6 +64,7 @@ class SoakEncoder(VirtualEncoder):
 
     def encode(self, request: EncodeRequest) -> EncodeResult:
         card, _ = self._card()
+        uid = card.dump()["uid"]
         self._written = False
         if self._random.random() < self._soak.trouble:
             self._let_pass = self._random.randrange(4)
@@ -67,9 +72,18 @@ class SoakEncoder(VirtualEncoder):
             with self._soak.faults.open("a") as file:
                 file.write(f"{fault}\n")
         try:
-            return super().encode(request)
+            result = super().encode(request)
+        except EncoderError as error:
+            # What was refused untouched is not asked for again: a card that was finished before the process ended.
+            if uid == self._unfinished and (self._written or isinstance(error, EncoderNotOnline)):
+                self._put_back = uid
+            raise
+        else:
+            self._put_back = None
+            return result
         finally:
-            self._pile.keep(card, in_work=self._put_back is not None)
+            self._unfinished = self._put_back
+            self._pile.keep(card, in_work=self._put_back == uid)
 
     def _faulty(self, operation: Operation) -> Effect | None:
         """Called before each operation: the card as the one before has left it outlives whatever comes now."""
