@@ -63,18 +63,19 @@ def refusal(
     row = known.row
     if job.overwrite or overwrite == "always" or _is_own(found, row, credential.acs_credential_id):
         return None
+    if known.holders:
+        torn = row is not None and (row.acs_credential_id, row.standing) == (known.holders[0], CardStanding.UNKNOWN)
+        return IncompatibleCardFormat(
+            "Writing another credential on this card was interrupted." if torn else "The card holds a live credential.",
+            next_step=_CONFIRM,
+            reason="holds_live_credential",
+            acs_credential_id=known.holders[0],
+        )
     if found.state is CardState.FOREIGN:
         return IncompatibleCardFormat(
             "The card holds something that this agent did not write and can't read.",
             next_step=_CONFIRM,
             reason="foreign_content",
-        )
-    if known.holders:
-        return IncompatibleCardFormat(
-            "The card holds a live credential.",
-            next_step=_CONFIRM,
-            reason="holds_live_credential",
-            acs_credential_id=known.holders[0],
         )
     if found.state is CardState.NUMBER and found.card_number == wanted:
         return None  # it is this credential's own already

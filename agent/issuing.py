@@ -346,8 +346,9 @@ async def _holders(
     if begun is None:
         return None
     now = clock.now()
-    # What this desk has verified counts as issued, though the report may still be on its way.
-    written_here = row.acs_credential_id if row is not None and row.standing is CardStanding.LIVE else None
+    # What this desk has verified counts as issued, though the report may still be on its way; and what it has begun has
+    # this card, until that one was read again.
+    written_here = row.acs_credential_id if row is not None and row.standing is not CardStanding.VOID else None
     return tuple(
         other.acs_credential_id
         for other in candidates.values()
