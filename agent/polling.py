@@ -109,7 +109,7 @@ class Polling:
     def _forget_pages(self, event: Event) -> None:
         # A page that has not changed may still mean something new once a job has come to an end.
         if event.kind in ("job", "outcome", "report"):
-            self._seen_pages.clear()
+            self._seen_pages = {}
 
     async def run(self) -> None:
         """Poll until cancelled. Trouble with the service never ends it."""
@@ -139,18 +139,19 @@ class Polling:
         """
         unreadable = number = 0
         if self._clock.was_set():
-            self._seen_pages.clear()  # what had ended by the clock's old time may not have by the new one
+            self._seen_pages = {}  # what had ended by the clock's old time may not have by the new one
+        seen = self._seen_pages  # another one, where these are forgotten while this pass still looks at them
         self._known = await asyncio.to_thread(self._journal.few_known_digests)
         async for page in self._service.credentials(only_unissued=not full):
             if self.service_up is None:
                 self._service_state(None)
             number += 1
-            if self._seen_pages.get((full, number)) == page.mark:
+            if seen.get((full, number)) == page.mark:
                 continue
             news, without_id = await asyncio.to_thread(self._take_in, page)
             unreadable += without_id
             if not without_id:
-                self._seen_pages[full, number] = page.mark
+                seen[full, number] = page.mark
             if news:
                 self._events.publish("job")
             self._claim_what_may(joiners=False)

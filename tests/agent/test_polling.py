@@ -74,7 +74,9 @@ def journal(tmp_path: Path) -> Journal:
 @pytest.fixture
 async def polling(peer: Scripted, journal: Journal) -> AsyncIterator[Polling]:
     service = Service(ServiceConfig(endpoint=peer.url))
-    yield Polling(service, journal, Events(), interval=1, writable_vendors={None}, claims=LocalClaims(journal, auto=True))
+    yield Polling(
+        service, journal, Events(), interval=1, writable_vendors={None}, claims=LocalClaims(journal, auto=True)
+    )
     await service.aclose()
 
 
@@ -255,6 +257,29 @@ async def test_a_page_is_looked_at_again_when_a_job_has_ended(
     polling._events.publish("job", job_id=job.job_id)
     await polling.poll_once()
     assert state(journal, "a") == (JobState.CLAIMED, "needs_to_be_reissued")
+
+
+async def test_a_page_is_looked_at_again_when_a_job_has_changed_while_it_came(
+    peer: Scripted, listing: Listing, polling: Polling, journal: Journal
+) -> None:
+    """What was known before the page was asked for is no measure of what came to be known since."""
+    listing.items = [waiting(acs_credential_id="a")]
+    await polling.poll_once()
+    listing.items.append(issued(acs_credential_id="b"))
+
+    def meanwhile(request: Request) -> object:
+        if request.path.endswith("/list"):
+            polling.refresh("a", waiting(acs_credential_id="a", card_number="a lie"))
+            polling._events.publish("outcome")
+        return listing(request)
+
+    peer.answer = meanwhile  # type: ignore[assignment]
+    await polling.poll_once()
+    peer.answer = listing  # type: ignore[assignment]
+    await polling.poll_once()
+    job = journal.open_job("a")
+    assert job is not None
+    assert job.credential == listing.items[0]
 
 
 async def test_a_clock_that_was_wrong_for_a_moment_costs_no_job(
