@@ -98,6 +98,7 @@ class Agent:
             ahead=automatic * config.claims.ahead,
             vendors={vendor for station in self.stations for vendor in station.vendors},
             in_hand=shared.in_hand,
+            card_waits=lambda: any(station.has_a_card_and_no_job for station in self.stations),
             look_again=lambda acs_credential_id: self.polling.look_again(acs_credential_id),
         )
 

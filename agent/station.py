@@ -110,6 +110,12 @@ class Station:
         # Which vendors an encoder serves is its driver's name: a Visionline encoder takes Visionline's orders.
         return [None] * (CardNumber in contents) + [self.config.driver] * (VendorOrder in contents)
 
+    @property
+    def has_a_card_and_no_job(self) -> bool:
+        """Whether a card lies here that could be written at once, if there were something to write."""
+        automatic = self.config.mode == "auto"
+        return automatic and self.online and self.card_here and self.spent is None and self.job is None
+
     async def run(self) -> None:
         """Serve until `stop`. An encoder that is away is waited for, however long it takes."""
         while not self._stopping:

@@ -15,11 +15,15 @@ that was away for too long, or came back from a copy of its disk, finds that it 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+import os
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import psycopg
 from psycopg.rows import dict_row
@@ -29,6 +33,8 @@ from drivers.steps import step
 
 Standing = Literal["free", "leased", "kept", "begun", "done"]
 Connection = psycopg.AsyncConnection[dict[str, Any]]
+
+T = TypeVar("T")
 
 LEASE_S = 60.0
 _SILENT_AFTER_S = 60.0
@@ -84,7 +90,8 @@ _LEASE = f"now() + make_interval(secs => {LEASE_S})"
 class Register:
     """A desk's connection to the register.
 
-    Every method is one transaction, and raises psycopg.Error where the database can't be reached.
+    Every method is one transaction, and raises psycopg.Error where the database can't be reached. None is ever
+    cancelled: psycopg would have to ask the server for that and to wait for its answer. They go through `within`.
     """
 
     def __init__(self, work: Connection, ear: Connection, *, desk: str, journal_id: str) -> None:
@@ -93,6 +100,7 @@ class Register:
         self._ear = ear
         self._desk = desk
         self._me = journal_id
+        self._at_work: set[asyncio.Task[Any]] = set()
 
     @classmethod
     @asynccontextmanager
@@ -103,12 +111,54 @@ class Register:
             psycopg.Error: it can't be reached, or refuses.
             NameTaken, OtherVersion: see there.
         """
-        async with await _connect(url) as work, await _connect(url) as ear:
-            await _prepare(work)
-            register = cls(work, ear, desk=desk, journal_id=journal_id)
-            await register.announce()
-            await ear.execute(f"LISTEN {CHANNEL}")
+        work = await _connect(url)
+        try:
+            ear = await _connect(url)
+        except BaseException:
+            await work.close()
+            raise
+        register = cls(work, ear, desk=desk, journal_id=journal_id)
+        try:
+            await register.within(register._begin())
             yield register
+        finally:
+            register.hang_up()
+            await asyncio.gather(*register._at_work, return_exceptions=True)
+            await work.close()
+            await ear.close()
+
+    async def within(self, work: Coroutine[Any, Any, T], seconds: float = 10.0) -> T:
+        """Have one of the methods done, or give the connection up.
+
+        Raises:
+            TimeoutError: it took too long; whether it was done is not known.
+        """
+        task = asyncio.create_task(work)
+        self._at_work.add(task)
+        task.add_done_callback(self._end)
+        try:
+            await asyncio.wait({task}, timeout=seconds)
+            if not task.done():
+                raise TimeoutError
+            return task.result()
+        finally:
+            if not task.done():
+                self.hang_up()
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        self._at_work.discard(task)
+        task.cancelled() or task.exception()  # seen, whether or not anybody waits for it still
+
+    def hang_up(self) -> None:
+        """End both connections without a word: whatever is under way on them ends at once, with an error."""
+        for connection in (self._work, self._ear):
+            with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
+                line.shutdown(socket.SHUT_RDWR)
+
+    async def _begin(self) -> None:
+        await _prepare(self._work)
+        await self.announce()
+        await self._ear.execute(f"LISTEN {CHANNEL}")
 
     async def announce(self) -> None:
         """This desk is alive. Its leases are as good as new.
@@ -257,11 +307,7 @@ class Register:
         return {row.acs_credential_id for row in rows}
 
     async def notices(self) -> AsyncGenerator[Notice, None]:
-        """What becomes of rows, from now on, without end.
-
-        Raises:
-            psycopg.Error: the connection is lost.
-        """
+        """What becomes of rows, from now on, until the connection is lost: then psycopg.Error."""
         async for notice in self._ear.notifies():
             yield Notice(**json.loads(notice.payload))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
@@ -60,12 +60,14 @@ class SharedClaims(Claims):
         ahead: int,
         vendors: Collection[str | None],
         in_hand: Collection[int],
+        card_waits: Callable[[], bool],
         look_again: Callable[[str], Awaitable[None]],
     ) -> None:
         """`ahead` is how many credentials are kept ready for cards that come, 0 where people pick each one.
 
-        `vendors` are those whose content this desk can write. `in_hand` are the jobs that encoders are at. `look_again`
-        brings a credential into the journal as the service has it now, or raises ServiceError.
+        `vendors` are those whose content this desk can write. `in_hand` are the jobs that encoders are at. `card_waits`
+        tells whether a card lies here for which there is no job. `look_again` brings a credential into the journal as
+        the service has it now, or raises ServiceError.
         """
         self._url = url
         self._journal = journal
@@ -75,6 +77,7 @@ class SharedClaims(Claims):
         self._ahead = ahead
         self._vendors = vendors
         self._in_hand = in_hand
+        self._card_waits = card_waits
         self._look_again = look_again
         self._register: Register | None = None
         self._trouble: str | None = "The claims database was not reached yet."
@@ -86,6 +89,8 @@ class SharedClaims(Claims):
         """Credentials that other desks have in hand, and which desk that is."""
         self._done: dict[str, str] = {}
         """Credentials that wait here and are done at another desk."""
+        self._asked: set[str] = set()
+        """Credentials that other desks keep, and were asked for since a card waits here."""
         self._taking: dict[str, asyncio.Event] = {}
         """Credentials that a person here is about to get; the event tells that something has become of the row."""
         self._stale: set[str] = set()
@@ -189,20 +194,25 @@ class SharedClaims(Claims):
         held = [job for job in self._journal.claimed_or_begun() if job.needs_a_claim]
         return {"shared": True, "up": self._register is not None, "trouble": self._trouble, "held": len(held)}
 
-    async def _ask(self, ask: Callable[[Register], Awaitable[T]]) -> T:
+    async def _ask(self, ask: Callable[[Register], Coroutine[Any, Any, T]]) -> T:
         """Have the register do something for somebody who waits.
 
         Raises:
             BridgeDisconnected: it can't be reached; whether it was done is then not known.
         """
         try:
-            async with asyncio.timeout(_PATIENCE_S), self._lock:
+            # Whoever holds the lock has no more than that to wait for either.
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._lock.acquire()
+            try:
                 if self._register is not None:
-                    return await ask(self._register)
+                    return await self._register.within(ask(self._register), _PATIENCE_S)
+            finally:
+                self._lock.release()
         except (psycopg.Error, TimeoutError):
             self._lost()
         raise BridgeDisconnected(
-            f"Whether another desk has this credential can't be told. {self._trouble or _AWAY}",
+            f"Whether another desk has this credential can't be told. {self._trouble or ''}",
             next_step="It is encoded when the database is back. If it can't wait: `card-encoder reencode ID "
             "--replace-card --reason TEXT`, when you know that no other desk makes this card.",
         )
@@ -240,24 +250,25 @@ class SharedClaims(Claims):
             self._set_state(register, None)
             while self._register is register:
                 self._wake.clear()
-                async with asyncio.timeout(2 * _PATIENCE_S), self._lock:
-                    await register.announce()
-                    await self._agree(register)
-                    await self._take_up(register)
+                async with self._lock:
+                    await register.within(self._once(register), _PATIENCE_S)
                 await self._learn()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), _HEARTBEAT_S)
         finally:
-            ear.cancel()
-            with contextlib.suppress(asyncio.CancelledError, psycopg.Error):
-                await ear
+            register.hang_up()
+            await ear
+
+    async def _once(self, register: Register) -> None:
+        await register.announce()
+        await self._agree(register)
+        await self._take_up(register)
 
     async def _listen(self, register: Register) -> None:
-        try:
+        with contextlib.suppress(psycopg.Error):
             async for notice in register.notices():
                 self._hear(notice)
-        finally:
-            self._lost()
+        self._lost()
 
     def _hear(self, notice: Notice) -> None:
         acs_credential_id = notice.acs_credential_id
@@ -274,7 +285,7 @@ class SharedClaims(Claims):
             self._wake.set()
 
     def _follow(self, event: Event) -> None:
-        if event.kind in ("job", "outcome", "report"):
+        if event.kind in ("job", "outcome", "report") or (event.kind == "encoder" and self._card_waits()):
             self._wake.set()
 
     async def _agree(self, register: Register) -> None:
@@ -286,7 +297,11 @@ class SharedClaims(Claims):
             if row.journal_id != self._me and not row.expired
         }
         mine = {row.acs_credential_id: row for row in rows if row.journal_id == self._me}
-        jobs = {job.acs_credential_id: job for job in self._journal.claimed_or_begun() if job.needs_a_claim}
+        jobs = {
+            job.acs_credential_id: job
+            for job in self._journal.claimed_or_begun()
+            if job.needs_a_claim or job.claim_token is not None
+        }
         for acs_credential_id, claim in mine.items():
             if acs_credential_id not in self._taking:
                 await self._settle(register, claim, jobs.get(acs_credential_id))
@@ -295,6 +310,13 @@ class SharedClaims(Claims):
                 await self._without_a_claim(register, job)
 
     async def _settle(self, register: Register, claim: Claim, job: Job | None) -> None:
+        if claim.acs_credential_id in self._asked:
+            # Kept in the register first: what only the journal thinks is kept could run out as a lease does.
+            await register.settle(claim, "kept")
+            self._asked.discard(claim.acs_credential_id)
+            if self._journal.record_claims({claim.acs_credential_id: claim.token}):
+                self._events.publish("job")
+            return
         last = job or self._journal.last_job(claim.acs_credential_id)
         standing: Standing = "free"
         if last is not None and (job is not None or last.state not in (JobState.HELD, JobState.WAITING)):
@@ -311,39 +333,52 @@ class SharedClaims(Claims):
 
     async def _without_a_claim(self, register: Register, job: Job) -> None:
         """The journal has it as this desk's, the register hasn't."""
-        if job.job_id in self._in_hand:
+        if job.job_id in self._in_hand or job.state is JobState.BOUND:
             return  # decided at the card, by `begin`
-        desk = self._elsewhere.get(job.acs_credential_id)
         if job.state is JobState.CLAIMED:
             self._journal.unclaim(job.job_id)
-        elif job.state is JobState.BOUND:
-            return
-        elif desk is None:
-            # Begun at a person's word while the register was away, or by a journal from before there was one.
-            token = await register.take_over(job.acs_credential_id)
-            self._journal.set_claim(job.job_id, token)
-        elif job.state is not JobState.VERIFIED:
-            self._journal.record_taken_over(job.job_id, desk=desk)
         else:
-            return  # its report tells the service, which knows which card came first
+            (claim,) = await register.find([job.acs_credential_id])
+            if claim.journal_id in (None, self._me) or claim.expired:
+                # Begun at a person's word while the register was away, or by a journal from before there was one.
+                token = await register.take_over(job.acs_credential_id)
+                await register.begin(job.acs_credential_id, token, job.card_uid or "")
+                self._journal.set_claim(job.job_id, token)
+            elif job.state is JobState.VERIFIED:
+                return  # its report tells the service, which knows which card came first
+            else:
+                self._journal.record_taken_over(job.job_id, desk=claim.desk or "another desk")
         self._events.publish("job", job_id=job.job_id)
 
     async def _take_up(self, register: Register) -> None:
         """Take up as many as are kept ready."""
-        ready = [job for job in self._journal.claimed_or_begun() if job.state is JobState.CLAIMED and job.claim_kept]
-        wanted = self._ahead - sum(not job.picked for job in ready)
+        # An encoder that has begun a card is through with that one first, however long it takes to come back.
+        wanted = self._ahead - sum(_occupies(job) for job in self._journal.claimed_or_begun())
         if wanted <= 0 or not self._complete:
             return
         candidates = self._journal.claimable(
             wanted * _LOOKAHEAD, vendors=self._vendors, without={*self._elsewhere, *self._done, *self._taking}
         )
-        if not candidates:
-            return
-        for row in await register.find(candidates):
-            if row.standing == "done" and row.journal_id != self._me:
-                self._note_done(row.acs_credential_id, row.desk)
-        if self._journal.record_claims(await register.grant(candidates, wanted, "kept")):
-            self._events.publish("job")
+        if candidates:
+            for row in await register.find(candidates):
+                if row.standing == "done" and row.journal_id != self._me:
+                    self._note_done(row.acs_credential_id, row.desk)
+            granted = self._journal.record_claims(await register.grant(candidates, wanted, "kept"))
+            if granted:
+                self._events.publish("job")
+                return
+        if self._card_waits():
+            await self._ask_another_desk(register)
+
+    async def _ask_another_desk(self, register: Register) -> None:
+        """A card lies here, and what waits is kept ready at other desks, where perhaps none does."""
+        mine = self._journal.claimable(len(self._elsewhere) + 1, vendors=self._vendors)
+        theirs = [acs_credential_id for acs_credential_id in mine if acs_credential_id in self._elsewhere]
+        for claim in await register.find(theirs) if theirs else []:
+            if claim.standing == "kept" and claim.wanted_by is None:
+                self._asked.add(claim.acs_credential_id)
+                await register.ask_for(claim)
+                return
 
     def _note_done(self, acs_credential_id: str, desk: str | None) -> None:
         self._done[acs_credential_id] = desk or "Another desk"
@@ -361,17 +396,17 @@ class SharedClaims(Claims):
 
     def _lost(self) -> None:
         """The connection is of no use any more: `run` makes a new one."""
-        self._set_state(None, self._trouble or _AWAY)
+        self._set_state(None, self._trouble or f"{_AWAY}.")
         self._wake.set()
 
     def _set_state(self, register: Register | None, trouble: str | None) -> None:
-        was_up = self._register is not None
+        was_up, before = self._register is not None, self._trouble
         self._register, self._trouble = register, trouble
         if trouble is not None and was_up:
             log.warning("claims database is down", error=trouble)
         elif register is not None:
             log.info("claims database is up")
-        if was_up is not (register is not None):
+        if trouble != before or was_up is not (register is not None):
             self._events.publish("claims", up=register is not None)
 
 
@@ -381,6 +416,12 @@ _AWAY = "The claims database can't be reached"
 def _is_held(job: Job, mine: Mapping[str, Claim]) -> bool:
     claim = mine.get(job.acs_credential_id)
     return claim is not None and (claim.token == job.claim_token or job.state is not JobState.CLAIMED)
+
+
+def _occupies(job: Job) -> bool:
+    if job.state is JobState.CLAIMED:
+        return job.claim_kept and not job.picked
+    return job.state in (JobState.BOUND, JobState.WRITING)
 
 
 def _held_by(claim: Claim) -> EncoderError:

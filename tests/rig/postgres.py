@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,9 +43,6 @@ class Postgres:
             self.port: int = probe.getsockname()[1]
         if os.geteuid() == 0:
             shutil.chown(folder, "nobody")
-            for parent in folder.parents:  # pytest's folders are root's alone
-                if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
-                    parent.chmod(parent.stat().st_mode | 0o001)
         self._run("initdb", "-D", self._data, "-U", USER, "--auth=trust", "-E", "UTF8", "--no-sync", "--locale=C")
 
     def _as_its_user(self, program: str, *args: object) -> list[str]:
@@ -173,13 +171,14 @@ class Line:
 
 
 @pytest.fixture(scope="session")
-def _postgres_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def _postgres_session() -> Iterator[Postgres]:
     if programs() is None:
         pytest.fail("PostgreSQL is missing: `make test` installs it")
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
-    server.start()
-    yield server
-    server.stop()
+    with tempfile.TemporaryDirectory(prefix="desks-") as folder:  # pytest's own folders are closed to other users
+        server = Postgres(Path(folder))
+        server.start()
+        yield server
+        server.stop()
 
 
 @pytest.fixture

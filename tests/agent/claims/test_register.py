@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
+from itertools import chain
 
 import psycopg
 import pytest
@@ -67,7 +68,7 @@ async def test_desks_that_ask_at_once_never_get_the_same(connect: Connect) -> No
         return mine
 
     taken = await asyncio.gather(*map(take_all, desks))
-    assert sorted(sum(taken, [])) == ids
+    assert sorted(chain(*taken)) == ids
     assert sum(bool(some) for some in taken) > 1
 
 
