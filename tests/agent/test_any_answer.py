@@ -1,4 +1,4 @@
-"""Whatever JSON the service answers, nothing breaks, and nothing is written or believed that the contract doesn't allow.
+"""Whatever JSON the service answers, nothing breaks, and nothing is written or believed that must not be.
 
 What the contract allows is said here a second time, in few words and on the raw answer, so that it is no mere echo of
 eligibility.py and reporting.py.
@@ -156,7 +156,7 @@ lists = st.fixed_dictionaries(
 @FEW
 @pytest.mark.promise(4)
 def test_any_list(answers: list[Any], events: Any) -> None:
-    """What is claimed after it may be encoded by what was said last; nothing else than trouble with the service comes."""
+    """What is claimed after it may be encoded by what was said last; nothing is raised but a ServiceError."""
 
     async def scene() -> None:
         async with world() as it:

@@ -44,13 +44,13 @@ class Running:
 
     def control(self) -> httpx.AsyncClient:
         """A client on the control socket."""
-        transport = httpx.AsyncHTTPTransport(uds=str(self.folder / "control.sock"))
+        transport = httpx.AsyncHTTPTransport(uds=str(self.folder / "control.sock"), verify=False)  # no TLS here
         return httpx.AsyncClient(transport=transport, base_url="http://agent", timeout=60)
 
     def client(self, **headers: str) -> httpx.AsyncClient:
         """A client on the loopback port, with the token unless `headers` say otherwise."""
         headers.setdefault("authorization", f"Bearer {self.token}")
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60, verify=False)
 
     async def link(self) -> str:
         """A fresh one-time link to the page."""
