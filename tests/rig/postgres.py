@@ -126,6 +126,11 @@ class Line:
         """Let nothing through any more, without a word to either side."""
         self._do(self._flowing.clear)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is neither cut nor silent."""
+        return self._open and self._flowing.is_set()
+
     def mend(self) -> None:
         """As it was."""
         self._open = True
