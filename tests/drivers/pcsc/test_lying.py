@@ -25,6 +25,7 @@ from drivers.pcsc.simulator import ATRS, SimulatedCard
 from drivers.virtual.cards import VirtualClassic, VirtualType2
 from tests.drivers.pcsc.conftest import ACR122U
 from tests.rig.cards import fresh_card, text_on
+from tests.rig.liar import Liar
 from tests.rig.pcscd import Pcscd
 
 pytestmark = [pytest.mark.pcscd, pytest.mark.promise(1, 5, 7)]
@@ -35,32 +36,6 @@ WRONG_LENGTHS = {f"{n} bytes": bytes(n) + OK for n in (0, 1, 15, 17, 65000)}
 STATUS_WORDS = {word: bytes.fromhex(word) for word in ("6300", "6A82", "6F00", "6C10", "0000")}
 ANSWERS = WRONG_LENGTHS | STATUS_WORDS | {"half a status word": b"\x90"}
 GET_UID, LOAD_KEY, LOGIN, READ, WRITE = 0xCA, 0x82, 0x86, 0xB0, 0xD6
-
-
-class Liar(SimulatedCard):
-    """A card that answers what it likes: `instead` of carrying an APDU out, or `afterwards`, knowing the true answer.
-
-    Both are given the APDU's number since `begin`.
-    """
-
-    def __init__(self, memory: VirtualType2 | VirtualClassic, *, acr122u: bool = False) -> None:
-        super().__init__(memory, acr122u=acr122u, fault=self._instead)
-        self.cards = memory
-        self.instead: Callable[[int], bytes | None] = lambda number: None
-        self.afterwards: Callable[[int, bytes], bytes] = lambda number, true: true
-        self.first = 0
-
-    def begin(self) -> None:
-        """Count from 0 again, and be honest."""
-        self.first = len(self.apdus)
-        self.instead, self.afterwards = lambda number: None, lambda number, true: true
-
-    def answer(self, apdu: bytes) -> bytes:
-        number = len(self.apdus) - self.first
-        return self.afterwards(number, super().answer(apdu))
-
-    def _instead(self, index: int, apdu: bytes) -> bytes | None:
-        return self.instead(index - self.first)
 
 
 @dataclass
