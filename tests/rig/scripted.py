@@ -187,5 +187,5 @@ class Liar:
 @asynccontextmanager
 async def lying(upstream_url: str) -> AsyncIterator[Liar]:
     """A liar on a free loopback port, before the service at this URL."""
-    async with scripted() as front, httpx.AsyncClient(base_url=upstream_url, verify=False) as upstream:
+    async with scripted() as front, httpx.AsyncClient(base_url=upstream_url, timeout=30, verify=False) as upstream:
         yield Liar(front, upstream)
