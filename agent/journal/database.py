@@ -50,13 +50,15 @@ class Database:
             if not path.exists():
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
                 sync_folder(path)
+            self._write_wal_again()
             self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
             self._connection.row_factory = sqlite3.Row
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
-            self._write_out()
             self._migrate()
+            # So that the file itself has all that there is: the less a WAL holds, the less is lost with it.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._write_mark()
         except (OSError, sqlite3.Error) as error:
             raise JournalError(
@@ -64,17 +66,20 @@ class Database:
                 "there and that the disk isn't full."
             ) from error
 
-    def _write_out(self) -> None:
-        """Bring what the WAL holds into the database itself, synced, before anything is built upon it.
+    def _write_wal_again(self) -> None:
+        """Have the disk know the WAL as the system shows it, before anything is built upon that.
 
         After a sync that failed, Linux counts the pages as written, and reads give back what never reached the disk. A
-        process that then was killed may have left such a commit in the WAL, where recovery takes it for good: whatever
-        is appended and synced after it would be lost with it at the next power cut. Written anew, and synced, it is on
-        the disk; where that fails, the agent doesn't start.
+        process that then was killed may have left such a commit in the WAL, where recovery takes it for good: what is
+        appended and synced after it, or copied from it into the database, would not fit the disk at the next power cut.
+        Written again, byte for byte, and synced, it is there; where that fails, the agent doesn't start.
         """
-        busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:
-            raise JournalError(f"Another program reads the journal {self.path}. Close it, and start the agent again.")
+        with suppress(FileNotFoundError), self.path.with_name(self.path.name + "-wal").open("r+b") as wal:
+            content = wal.read()
+            wal.seek(0)
+            wal.write(content)
+            wal.flush()
+            os.fsync(wal.fileno())
 
     def _open_to_look(self) -> None:
         try:
@@ -111,7 +116,7 @@ class Database:
 
         Where the sync fails, so does the commit. The connection is kept all the same: its next commit is written over
         the failed one, at the same place in the WAL, and so onto pages that the system has to write. Opening the file
-        anew would recover the failed commit from the page cache, which can't be trusted any more: see `_write_out`.
+        anew would recover the failed commit from the page cache, which can't be trusted: see `_write_wal_again`.
 
         Raises:
             IllegalStep: the database's own rules refuse it.
@@ -145,7 +150,7 @@ class Database:
             (journal_id,) = self._connection.execute("SELECT journal_id FROM identity").fetchone()
             last = self._connection.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
             seq, seal = last or (0, "")
-            self._mark.write(Head(journal_id, seq, seal, self.damaged))
+            self._mark.write(Head(journal_id, seq, seal))
 
     def _failure(self, error: sqlite3.Error) -> JournalError:
         """What SQLite's error means, and what is to be done; kept as `trouble` until something can be written again."""
@@ -160,7 +165,7 @@ class Database:
         folder = self.path.parent
         if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             self.damaged = True
-            self._write_mark()
+            self._mark.write_damaged()
             return JournalDamaged(
                 f"The journal {self.path} is damaged ({error}). Nothing is written to cards any more. The next start "
                 "sets the file aside and saves what can still be read: sudo systemctl restart card-encoder"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -51,6 +51,11 @@ class Mark:
             finally:
                 os.close(file)
             self._written = head
+
+    def write_damaged(self) -> None:
+        """The journal can't be trusted any more, whatever it looks like at the next start."""
+        if self._written is not None:
+            self.write(replace(self._written, damaged=True))
 
 
 def path_of(journal: Path) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import structlog
@@ -19,7 +19,7 @@ from agent.journal import mark, salvage
 from agent.journal.database import sync_folder
 from agent.journal.model import JournalError
 from agent.journal.salvage import Carried
-from agent.journal.soundness import first_damage, is_empty, is_journal, look
+from agent.journal.soundness import UNREADABLE, first_damage, is_empty, is_journal, look
 from drivers.steps import step
 
 log = structlog.get_logger(__name__)
@@ -67,6 +67,9 @@ def damage(path: Path) -> str | None:
     for name in (path, *(_beside(path, suffix) for suffix in _BESIDE)):
         if name.exists():
             os.close(os.open(name, os.O_RDWR))  # root's sqlite3 leaves files here that are root's
+    if _beside(path, "-journal").exists():  # the power went while the file was being made: SQLite takes that back
+        with suppress(*UNREADABLE), closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA user_version").fetchone()
     head = mark.read(path)
     if is_empty(path):
         return _lost(path)
@@ -81,8 +84,9 @@ def damage(path: Path) -> str | None:
 def _lost(path: Path) -> str | None:
     """What has become of the journal, where there are traces of one."""
     traces = [mark.path_of(path), path.with_name("desk-token"), *notes(path)]
-    wal = _beside(path, "-wal")
-    was_here = any(trace.exists() for trace in traces) or (wal.exists() and wal.stat().st_size > 0)
+    if not path.exists() or path.stat().st_size == 0:  # SQLite makes a WAL only beside a file that has a header
+        traces.append(_beside(path, "-wal"))
+    was_here = any(trace.exists() for trace in traces)
     return f"it is {'empty' if path.exists() else 'gone'}" if was_here else None
 
 
