@@ -60,6 +60,7 @@ def _show(output: Output, state: Mapping[str, Any], url: str) -> None:
         [
             ("Desk", f"{state['desk']}, {_readiness(state)}"),
             ("Service", _service(state["service"])),
+            *([("Other desks", _claims(state["claims"]))] if state["claims"]["shared"] else []),
             ("Jobs", ", ".join(f"{count} {name}" for name, count in jobs.items() if count) or "none"),
             ("Reports", f"{reports['unfinished']} not acknowledged" if reports["unfinished"] else "all acknowledged"),
             ("Desk page", f"{url}  (works once)"),
@@ -86,6 +87,12 @@ def _service(service: Mapping[str, Any]) -> str:
     if service["up"] is None:
         return "not asked yet"
     return (f"up{last}" if service["up"] else f"DOWN: {service['trouble']}{last}") + _unreadable(service)
+
+
+def _claims(claims: Mapping[str, Any]) -> str:
+    if claims["up"]:
+        return f"in touch, {claims['held']} jobs are this desk's"
+    return f"OUT OF REACH: {claims['trouble']} The {claims['held']} jobs that are this desk's go on."
 
 
 def _unreadable(service: Mapping[str, Any]) -> str:

@@ -59,6 +59,13 @@ class Metrics(Collector):
             "Whether the credential service answered last time.",
             value=int(bool(operations.polling.service_up)),
         )
+        claims = operations.claims.state()
+        if claims["shared"]:
+            yield GaugeMetricFamily(
+                "card_encoder_claims_up",
+                "Whether the database in which the desks agree could be reached last time.",
+                value=int(claims["up"]),
+            )
         online = GaugeMetricFamily(
             "card_encoder_encoder_online", "Whether the encoder is ready for cards.", labels=["encoder"]
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from agent.config import Config
 from agent.control import AgentNotRunning, Control, ControlError, NotPermitted
 from agent.doctor.finding import Finding, fine, problem, skipped
-from drivers.errors import CATALOGUE, EncoderNotOnline
+from drivers.errors import CATALOGUE, BridgeDisconnected, EncoderNotOnline
 
 _NOT_RUNNING = 4
 
@@ -27,6 +27,9 @@ def check_agent(config: Config) -> Iterator[Finding]:
         yield problem("agent", _NOT_RUNNING, "The agent runs, but does not answer as it should.", error.message, fix)
     else:
         yield fine("agent", "It runs.", f"it answers on {socket}")
+        if trouble := state["claims"]["trouble"]:
+            fix = "What is held here goes on. Check [claims] url, and that PostgreSQL runs and can be reached."
+            yield problem("other desks", BridgeDisconnected.exit_code, "They are out of reach.", trouble, fix)
         for encoder in state["encoders"]:
             yield _encoder(encoder)
         if not state["encoders"]:

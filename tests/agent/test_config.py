@@ -39,6 +39,13 @@ def test_the_documented_file(tmp_path: Path) -> None:
     assert config.service.report_path == "/acs/credentials/report_issued"
 
 
+def test_a_claims_database_with_a_password(tmp_path: Path) -> None:
+    config = load(written(tmp_path, GOOD + '[claims]\nurl = "postgresql://me:secret@db/desks"\n'))
+    assert config.claims.shared
+    assert "secret" not in f"{config} {config!r}"
+    assert not load(written(tmp_path, GOOD)).claims.shared
+
+
 def changed(old: str, new: str) -> str:
     assert old in GOOD
     return GOOD.replace(old, new, 1)
@@ -73,6 +80,12 @@ BAD = [
         changed("poll_interval_s = 2.0", 'report_path = "x"'),
         "line 4: service.report_path",
         "^/",
+    ),
+    (
+        "claims at a database of another kind",
+        GOOD + '[claims]\nurl = "mysql://x"\n',
+        "line 17: claims.url",
+        "postgresql",
     ),
     ("not TOML", "[service\n", "is not TOML", "line 1"),
 ]

@@ -27,6 +27,14 @@ function updateService(service, desk) {
   element.title = service.trouble || "";
 }
 
+function updateClaims(claims) {
+  const element = byId("claims");
+  show(element, claims.shared);
+  setText(element, claims.up ? "In touch with the other desks" : "Other desks out of reach – what is held here goes on");
+  element.className = `pill ${claims.up ? "done" : "trouble"}`;
+  element.title = claims.trouble || "";
+}
+
 function updateJournal(journal) {
   const [note] = journal.set_aside;
   const aside = note && `A damaged journal was set aside. Read ${note}, and move it away when all is settled.`;
@@ -36,6 +44,7 @@ function updateJournal(journal) {
 
 function draw() {
   updateService(state.service, state.desk);
+  updateClaims(state.claims);
   updateJournal(state.journal);
   updateEncoders(state, trays);
   updateChoice(state);
@@ -89,7 +98,7 @@ function listen() {
     found();
     refresh();
   });
-  for (const kind of ["job", "encoder", "outcome", "service", "report", "journal"]) events.addEventListener(kind, refresh);
+  for (const kind of ["job", "encoder", "outcome", "service", "report", "journal", "claims"]) events.addEventListener(kind, refresh);
   events.addEventListener("progress", progress);
   events.addEventListener("error", () => {
     if (events.readyState === EventSource.CLOSED) {

@@ -183,6 +183,8 @@ async def test_a_desk_without_its_database_says_so_and_goes_on_with_what_it_hold
     state = one.agent.operations.state()["claims"]
     assert (state["up"], state["held"]) == (False, 1)
     assert state["trouble"].startswith("The claims database can't be reached")
+    async with one.client() as client:
+        assert "card_encoder_claims_up 0.0" in (await client.get("/metrics")).text
     await swap(one)
     await state_of(one, first, JobState.REPORTED)
     # The second one may be another desk's: it waits, and a person who asks for it is told why.
