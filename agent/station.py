@@ -28,7 +28,6 @@ from drivers.errors import (
     CredentialDeleted,
     EncoderError,
     EncoderNotOnline,
-    EncodingInterrupted,
     NoCredentialOnEncoder,
     UncategorizedError,
 )
@@ -244,7 +243,8 @@ class Station:
         except EncoderError as error:
             if self._is_for_another_card(job, error):
                 return
-            self._failed(job, error.__cause__ if isinstance(error.__cause__, EncodingInterrupted) else error)
+            first = error.__cause__ if isinstance(error, EncoderNotOnline) else None
+            self._failed(job, first if isinstance(first, EncoderError) else error)
             if isinstance(error, EncoderNotOnline):
                 raise
             await self._in_thread(lambda: self.encoder.signal("failed"))

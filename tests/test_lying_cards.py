@@ -203,7 +203,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_wrong_answers(desk: FrontDesk, kind: str, cases: Callable[[int], None]) -> None:
-    """Status words, wrong lengths, and answers that are none; an empty one is a card that hangs (see test_driver)."""
+    """Status words, wrong lengths, and an answer that is too short to be one."""
     memories = []
     for answered in ANSWERS:
         made, liar = await desk.credential(), answered.card(kind)
@@ -212,6 +212,18 @@ async def test_wrong_answers(desk: FrontDesk, kind: str, cases: Callable[[int], 
         memories.append(await finish(desk, made, liar.cards))
     desk.check_the_books(memories)
     cases(len(ANSWERS))
+
+
+@pytest.mark.parametrize(("instruction", "called"), [(GET_UID, TIMEOUT), (READ, TIMEOUT), (WRITE, TORN)])
+async def test_an_answer_that_does_not_come(
+    tmp_path: Path, sandbox: Sandbox, service: httpx.Client, pcscd: Pcscd, instruction: int, called: str
+) -> None:
+    """An empty one is none to pcscd: it waits until the card is gone, and the desk for no longer than it is told to."""
+    async with front_desk(tmp_path, sandbox, service, pcscd, timeout_s=0.5) as desk:
+        made, liar = await desk.credential(), Answered(instruction, 0, b"", called).card("NTAG213")
+        assert await refused(desk, made, liar) == called
+        await desk.running.until(lambda: desk.station().online, "the encoder to be back")
+        desk.check_the_books([await finish(desk, made, liar.cards)])
 
 
 def locked_page(memory: Memory) -> None:

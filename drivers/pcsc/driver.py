@@ -77,9 +77,7 @@ class PcscEncoder(Encoder):
     def open(self) -> None:
         """See `Encoder.open`."""
         if self._lane is not None and self._lane.alive:
-            raise EncoderNotOnline(
-                f"The reader is still busy. {self._trouble}", next_step=HeldElsewhere.default_next_step
-            )
+            raise self._busy()
         try:
             reader = choose(self._watcher.open(), self._wanted)
             if self._watcher.state(reader).flags & winscard.EXCLUSIVE:
@@ -198,6 +196,8 @@ class PcscEncoder(Encoder):
     @contextmanager
     def _tag(self) -> Iterator[Tag]:
         """The card on the reader, kept from other processes meanwhile, and whatever happens no longer."""
+        if self._lane is not None and self._lane.stuck:
+            raise self._busy()  # it is our own last call that hangs: nobody else need hold the reader
         state = self._state()
         family = _family(state)
         try:
@@ -213,6 +213,9 @@ class PcscEncoder(Encoder):
             if self._session is not None and not self._session.was_reset:
                 self._drop_session()
             raise
+
+    def _busy(self) -> EncoderNotOnline:
+        return EncoderNotOnline(f"The reader is still busy. {self._trouble}", next_step=HeldElsewhere.default_next_step)
 
     def _session_for(self, state: ReaderState) -> Session:
         """The connection to this very card: the one that is open, or a new one."""

@@ -94,7 +94,9 @@ def plan_tlv(old: Units, unit: int, at: int, tlv: bytes, *, blank: bool) -> Plan
 def plan_field(old: Units, unit: int, data: bytes) -> Plan:
     """Put a field of fixed size at the start: its first unit is cleared, the others written, the first one last.
 
-    All its units must be known. Where only one of them differs, writing it is the whole change.
+    All its units must be known. Where only one of them differs, writing it is the whole change. A field has neither
+    length nor check: a card that leaves in the middle of its last write may read as another number, which no order of
+    writing prevents. Use the ndef layout where that matters.
     """
     draft = _Draft(old, unit)
     target = merged(old, unit, 0, data)

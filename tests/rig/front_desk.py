@@ -128,12 +128,19 @@ def writes(card: SimulatedCard) -> list[bytes]:
 
 @asynccontextmanager
 async def front_desk(
-    folder: Path, sandbox: Sandbox, service: httpx.Client, pcscd: Pcscd, *, encoders: int = 1, **settings: Any
+    folder: Path,
+    sandbox: Sandbox,
+    service: httpx.Client,
+    pcscd: Pcscd,
+    *,
+    encoders: int = 1,
+    timeout_s: float = 30.0,
+    **settings: Any,
 ) -> AsyncIterator[FrontDesk]:
-    """A desk with so many encoders, all with these settings."""
+    """A desk with so many encoders, all with these settings; `timeout_s` is how long their readers may take."""
     readers = [pcscd.empty_reader() for _ in range(encoders)]
     tables = [
-        {"name": f"Desk {at}", "driver": "pcsc", "options": {"reader": pcscd.readers[reader], "timeout_s": 30.0}}
+        {"name": f"Desk {at}", "driver": "pcsc", "options": {"reader": pcscd.readers[reader], "timeout_s": timeout_s}}
         | settings
         for at, reader in enumerate(readers)
     ]
