@@ -19,7 +19,7 @@ define need
 	fi
 endef
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format bench soak promises clean
 
 demo: .venv/.run
 	@$(BIN)/card-encoder sandbox $(ARGS)
@@ -41,6 +41,15 @@ format: .venv/.test
 bench: .venv/.test
 	@$(call need,$(TEST_PACKAGES))
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# 20,000 cards with faults mixed in; figures go to soak-results.json.
+soak: .venv/.test
+	$(BIN)/python -m tests.soak $(ARGS)
+
+# docs/promises.md, with the numbers of a run of all tests.
+promises: .venv/.test .venv-seam2/.done
+	@$(call need,$(TEST_PACKAGES))
+	$(BIN)/pytest --promises=docs/promises.md $(ARGS)
 
 .venv/.run: pyproject.toml
 	@$(call need,$(BUILD_PACKAGES))

@@ -13,7 +13,10 @@ _BACKLOG = 256
 
 @dataclass(frozen=True)
 class Event:
-    """`kind` is one of: job, encoder, progress, service, claims, journal, report, outcome. `data` is JSON, without secrets or card content."""
+    """`kind` is one of: job, encoder, progress, service, claims, journal, report, outcome.
+
+    `data` is JSON, without secrets or card content.
+    """
 
     kind: str
     data: dict[str, Any] = field(default_factory=dict)
