@@ -145,23 +145,26 @@ def _read(connection: sqlite3.Connection, bound: int, head: mark.Head | None) ->
     remains.begun = _begun(trail, head)
     remains.verified = {entry["job_id"]: entry for entry in trail if entry["event"] == "verified"}
     keys = ((job_id, _object(entry["detail"]).get("idempotency_key")) for job_id, entry in remains.verified.items())
-    for job_id, key in (*_indexed_keys(connection), *keys):
+    for job_id, key in (*_indexed_keys(connection, remains.outbox), *keys):
         remains.keys.setdefault(job_id, []).append(key)
     return remains
 
 
-def _indexed_keys(connection: sqlite3.Connection) -> Iterator[tuple[int, str]]:
+def _indexed_keys(connection: sqlite3.Connection, outbox: list[Row]) -> Iterator[tuple[int, str]]:
+    keys: dict[int, str] = {}
     with suppress(*UNREADABLE):
-        keys = dict(
-            connection.execute("SELECT rowid, idempotency_key FROM outbox INDEXED BY sqlite_autoindex_outbox_1")
-        )
-        yield from ((job, keys[row]) for row, job in connection.execute("SELECT outbox_id, job_id FROM outbox"))
+        keys |= connection.execute("SELECT rowid, idempotency_key FROM outbox INDEXED BY sqlite_autoindex_outbox_1")
+    yield from ((row["job_id"], keys[row["outbox_id"]]) for row in outbox if row["outbox_id"] in keys)
 
 
 def _rows(connection: sqlite3.Connection, table: str, bound: int) -> Iterator[Row]:
     """Every row that can be read, around those that can't."""
-    with suppress(*UNREADABLE):
-        bound = connection.execute(f"SELECT coalesce(max(rowid), 0) FROM {table}").fetchone()[0]
+    for last in (
+        f"SELECT seq FROM sqlite_sequence WHERE name = '{table}'",
+        f"SELECT coalesce(max(rowid), 0) FROM {table}",
+    ):
+        with suppress(*UNREADABLE, TypeError, ValueError):
+            bound = int(connection.execute(last).fetchone()[0])
     yield from _between(connection, table, 1, min(bound, 1 << 32))
 
 
@@ -209,6 +212,7 @@ def write(path: Path, remains: Remains, head: mark.Head | None, *, file: str, fo
 
     It is complete, and its content synced, when this returns.
     """
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.row_factory = sqlite3.Row
         # What a power cut leaves of it is thrown away and made anew: it is synced once, at the end.
@@ -349,7 +353,8 @@ class _Carrying:
             if card["uid"] in uids:
                 yield card | its_own | ({"card_number": number} if number is not None else {})
         unknown = job["state"] == "writing" or (job["state"] == "held" and job["held_from"] == "writing")
-        if not {card["uid"] for card in cards} & uids and (unknown or job["state"] in ("verified", "reported")):
+        on_a_card = unknown or job["state"] in ("verified", "reported", "failed")
+        if on_a_card and not {card["uid"] for card in cards} & uids:
             number = body.get("card_number", job["card_number"])
             yield its_own | {
                 "uid": job["card_uid"],

@@ -70,10 +70,9 @@ def damage(path: Path) -> str | None:
     if _beside(path, "-journal").exists():  # the power went while the file was being made: SQLite takes that back
         with suppress(*UNREADABLE), closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA user_version").fetchone()
-    head = mark.read(path)
     if is_empty(path):
         return _lost(path)
-    if head is None and not is_journal(path):
+    if mark.read(path) is None and not notes(path) and not is_journal(path):
         raise JournalError(
             f"{path} is not a journal, and was left as it is (file is not a database of the agent's). Move it away, or "
             "set journal.path to another file."
