@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from agent import notify
-from agent.claims import Claims, LocalClaims, SharedClaims
+from agent.claims import Claims, LocalClaims
 from agent.config import Config, EncoderConfig
 from agent.desk.server import DeskServer
 from agent.events import Events
@@ -90,6 +90,8 @@ class Agent:
         automatic = sum(encoder.mode == "auto" for encoder in config.encoder)
         if not config.claims.shared:
             return LocalClaims(self.journal, auto=automatic > 0)
+        from agent.claims.shared import SharedClaims  # a desk that is alone doesn't load PostgreSQL's client
+
         return SharedClaims(
             config.claims.url.get_secret_value(),
             self.journal,

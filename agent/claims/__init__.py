@@ -5,6 +5,5 @@ through a PostgreSQL database, in which each credential belongs to one desk at m
 """
 
 from agent.claims.claims import Claims, LocalClaims
-from agent.claims.shared import SharedClaims
 
-__all__ = ["Claims", "LocalClaims", "SharedClaims"]
+__all__ = ["Claims", "LocalClaims"]
