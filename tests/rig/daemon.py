@@ -135,6 +135,13 @@ name = "Desk"
         jobs = [job for job in state["queue"] + state["recent"] if job["acs_credential_id"] == acs_credential_id]
         return max(jobs, key=lambda job: job["job_id"], default=None)
 
+    def ask(self, path: str, **body: Any) -> dict[str, Any]:
+        """POST to the control socket, as the command line does."""
+        answer = self._http.post(path, json=body)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
     def command(self, *args: str) -> tuple[int, dict[str, Any]]:
         """Run `card-encoder ARGS --json`: exit code and answer."""
         run = subprocess.run(

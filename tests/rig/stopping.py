@@ -14,6 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -127,10 +128,8 @@ def agent_starter() -> Iterator[Starter]:
 
 def _serve(tests: Connection) -> None:
     """Start what comes, tell its pid and, when it has ended, how."""
-    import agent.cli.run
-    import agent.daemon
-    import drivers.pcsc.driver  # noqa: F401
-
+    for module in ("agent.cli.app", "agent.daemon", "drivers.pcsc.driver"):
+        import_module(module)
     while True:
         try:
             start: Start = tests.recv()
