@@ -79,7 +79,7 @@ def cases(record_property: Callable[[str, object], None]) -> Callable[[int], Non
     return add
 
 
-@dataclass
+@dataclass(eq=False)  # pytest keeps plugins in sets
 class Report:
     """Collects the proofs of one run, and writes the document when it ends well."""
 
