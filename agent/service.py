@@ -101,6 +101,7 @@ class Service:
             headers={**_bearing(config), "Accept": "application/json", "Accept-Encoding": "gzip"},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # what a service sets must not pile up
             timeout=_TIMEOUT,
+            verify=httpx.URL(config.endpoint).scheme != "http",  # without TLS there are no certificates to load
             follow_redirects=False,  # a redirect would carry the key elsewhere
             trust_env=False,
             limits=httpx.Limits(max_keepalive_connections=4, keepalive_expiry=60),

@@ -1,6 +1,7 @@
 import asyncio
 import gzip
 import json
+import ssl
 import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -339,6 +340,15 @@ async def test_a_key_that_was_replaced_is_taken_without_a_restart(peer: Scripted
     peer.answer = lambda _: (401, error("unauthorized"))
     with pytest.raises(NotAllowed):
         await service.get(ID)
+    await service.aclose()
+
+
+@pytest.mark.parametrize("endpoint", ["https://service.example", "HTTPS://service.example", "https://127.0.0.1"])
+async def test_certificates_are_checked(endpoint: str, peer: Scripted) -> None:
+    service = Service(ServiceConfig(endpoint=endpoint))
+    context = service._http._transport._pool._ssl_context  # type: ignore[attr-defined]
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
     await service.aclose()
 
 
