@@ -44,7 +44,7 @@ def append(
 
 
 def _seal(before: str, entry: tuple[Any, ...]) -> str:
-    return hashlib.sha256(json.dumps([before, *entry], ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([before, *entry], ensure_ascii=False, default=repr).encode()).hexdigest()
 
 
 def read(database: Database, since: str | None = None) -> Iterator[dict[str, Any]]:

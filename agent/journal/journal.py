@@ -13,6 +13,7 @@ from agent.journal.audit import append
 from agent.journal.database import Database
 from agent.journal.intake import EVERY_CREDENTIAL, PUT_IT_BACK, take_in
 from agent.journal.model import IllegalStep, Intake, Job, JobState
+from agent.journal.reading import TO_TAKE_BACK
 from agent.journal.reports import Reports
 from agent.journal.rows import (
     audit_job,
@@ -71,7 +72,9 @@ class Journal(Reports):
             JournalError: it can't.
         """
         with self._database.transaction("try_again") as connection:
-            connection.execute("UPDATE identity SET journal_id = journal_id")
+            # An update that changes nothing isn't written.
+            connection.execute("INSERT INTO doubts VALUES ('')")
+            connection.execute("DELETE FROM doubts WHERE acs_credential_id = ''")
 
     # New work
 
@@ -164,6 +167,8 @@ class Journal(Reports):
                     "WHERE job_id = ?",
                     (job_id,),
                 )
+                if job.picked:
+                    audit_job(connection, "unpicked", job)
 
     # On the card
 
@@ -260,7 +265,7 @@ class Journal(Reports):
                 if current.state is JobState.WRITING:
                     self._remember_the_card_as_before(connection, current, attempt)
             end_attempt(connection, attempt, "left", error_type, error)
-            audit_job(connection, "not_written", current, error_type=error_type)
+            audit_job(connection, "not_written", current, error_type=error_type, error=error)
 
     @staticmethod
     def _remember_the_card_as_before(connection: sqlite3.Connection, job: Job, attempt: int) -> None:
@@ -282,6 +287,7 @@ class Journal(Reports):
                 encoder=encoder,
                 card_uid=uid,
                 error_type=error_type,
+                error=error,
             )
 
     def record_unknown(self, job: Job, attempt: int, *, error_type: str, error: str) -> None:
@@ -290,7 +296,7 @@ class Journal(Reports):
             current = job_of(connection, job.job_id)
             note(connection, current, error_type, error)
             end_attempt(connection, attempt, "unknown", error_type, error)
-            audit_job(connection, "interrupted", current, error_type=error_type)
+            audit_job(connection, "interrupted", current, error_type=error_type, error=error)
 
     # What people and the service say
 
@@ -318,6 +324,7 @@ class Journal(Reports):
             elif job.state in (JobState.VERIFIED, JobState.FAILED):
                 if job.state is JobState.FAILED:
                     move(connection, job, JobState.VERIFIED, code="resumed", reason="The report is sent again.")
+                    connection.execute("UPDATE jobs SET seen_to_by = NULL WHERE job_id = ?", (job_id,))
                 connection.execute(
                     "UPDATE outbox SET state = 'pending', next_try_at = ?, updated_at = ? "
                     "WHERE job_id = ? AND state IN ('pending', 'conflict', 'refused')",
@@ -329,11 +336,15 @@ class Journal(Reports):
             return job_of(connection, job_id)
 
     def cancel(self, job_id: int, *, actor: str, code: str, reason: str) -> Job:
-        """Nothing is to be encoded for this job any more."""
+        """Nothing is to be encoded for this job any more; or, where it ended with a card out, that was seen to."""
         with self._database.transaction("cancel") as connection:
             job = job_of(connection, job_id)
-            move(connection, job, JobState.CANCELLED, code=code, reason=reason)
-            audit_job(connection, "cancelled", job, actor=actor, code=code)
+            if connection.execute(f"SELECT 1 FROM jobs WHERE job_id = ? AND {TO_TAKE_BACK}", (job_id,)).fetchone():
+                connection.execute("UPDATE jobs SET seen_to_by = ? WHERE job_id = ?", (actor, job_id))
+                audit_job(connection, "seen_to", job, actor=actor, code=job.code)
+            else:
+                move(connection, job, JobState.CANCELLED, code=code, reason=reason)
+                audit_job(connection, "cancelled", job, actor=actor, code=code)
             return job_of(connection, job_id)
 
     def release_card(self, job_id: int, *, actor: str, reason: str) -> Job:
@@ -400,6 +411,12 @@ class Journal(Reports):
         """
         with self._database.transaction("recover") as connection:
             now = clock.now_text()
+            was_writing = "job_id IN (SELECT job_id FROM attempts WHERE outcome = 'writing')"
+            for row in connection.execute(
+                f"SELECT * FROM jobs WHERE state = 'writing' AND encoder = coalesce(?, encoder) AND {was_writing}",
+                (encoder,),
+            ).fetchall():
+                audit_job(connection, "interrupted", Job.of(row), error_type="encoding_interrupted", error=PUT_IT_BACK)
             connection.execute(
                 "UPDATE attempts SET ended_at = ?, "
                 "outcome = CASE outcome WHEN 'writing' THEN 'unknown' ELSE 'left' END "

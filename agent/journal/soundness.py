@@ -19,6 +19,7 @@ from typing import Any
 from agent.journal import mark
 from agent.journal.audit import first_broken_row
 from agent.journal.model import JournalError
+from agent.journal.rows import report_body
 from agent.journal.schema import MIGRATIONS, OPEN, TRANSITIONS, statements
 
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
@@ -41,6 +42,7 @@ _RULES = {
     "a report was changed": f"""SELECT 1 FROM outbox JOIN jobs USING (job_id) WHERE NOT json_valid(body)
         OR json_extract(body, '$.acs_credential_id') IS NOT outbox.acs_credential_id
         OR json_extract(body, '$.issued_at') IS NOT outbox.created_at
+        OR (SELECT group_concat(key) FROM json_each(body)) IS NOT '{",".join(report_body("", "", "", None))}'
         OR (outbox.state NOT IN ('acknowledged', 'orphaned') AND vendor IS NULL AND {_NO_WRITTEN_DIGEST})""",
     "a job's credential was changed": f"""SELECT 1 FROM jobs WHERE NOT json_valid(credential) OR (code <> 'malformed'
         AND (json_extract(credential, '$.acs_credential_id') IS NOT acs_credential_id

@@ -132,7 +132,11 @@ def what_matters(path: Path) -> Truth:
                 for row in rows("SELECT * FROM outbox WHERE state NOT IN ('acknowledged', 'orphaned')")
             },
             "cards": {
-                row["uid"]: (row["acs_credential_id"], row["standing"], row["card_number"])
+                row["uid"]: (
+                    row["acs_credential_id"],
+                    row["standing"],
+                    row["card_number"] if row["standing"] == "live" else None,
+                )
                 for row in rows("SELECT * FROM cards")
             },
             "jobs": {
