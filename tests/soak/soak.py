@@ -66,7 +66,7 @@ class Soak:
         self._port = _free_port()
         self._fault_log = self.folder / "faults"
         self._fault_log.touch()
-        self._packages = _offer_the_driver(self.folder)
+        self._packages = offer_the_driver(self.folder)
         self._random = random.Random()
         self._daemon = Daemon(
             self.folder,
@@ -312,7 +312,7 @@ def _free_port() -> int:
     return port
 
 
-def _offer_the_driver(folder: Path) -> Path:
+def offer_the_driver(folder: Path) -> Path:
     """A folder for PYTHONPATH that offers the driver as an installed package would."""
     packages = folder / "packages"
     info = packages / "soak-1.0.dist-info"
