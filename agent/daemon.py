@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 
 _STUCK_S = 120.0
 _PAUSE_AFTER_A_FAULT_S = 1.0
+_LONGEST_CARD_S = 75.0
+"""How long a stop waits for a card: less than the unit's TimeoutStopSec, and more than a vendor's encoder may take."""
+_LONGEST_LEAVE_S = 10.0
 
 
 class Agent:
@@ -141,7 +144,7 @@ class Agent:
             notify.notify("STOPPING=1")
             for station in self.stations:
                 station.stop()
-            await asyncio.gather(*stations, return_exceptions=True)
+            await self._until_they_leave(stations)
             for task in (*others, watchdog, journal):
                 task.cancel()
             await asyncio.gather(*others, watchdog, journal, return_exceptions=True)
@@ -152,6 +155,16 @@ class Agent:
             log.info("stopped")
         if self.journal.damaged:
             raise JournalDamaged(self.journal.trouble)
+
+    async def _until_they_leave(self, stations: list[asyncio.Task[None]]) -> None:
+        """Let the encoders finish their cards, and leave behind what hangs: its cards are read at the next start."""
+        if stations:
+            busy = any(station.job is not None for station in self.stations)
+            _, hang = await asyncio.wait(stations, timeout=_LONGEST_CARD_S if busy else _LONGEST_LEAVE_S)
+            for task in hang:
+                log.error("left behind: its driver hangs", part=task.get_name())
+                task.cancel()
+            await asyncio.gather(*hang, return_exceptions=True)
 
     def _keep(self, name: str, part: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         """Run a part; a fault in it is logged, and it starts again: one part's trouble never ends the others."""

@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ import structlog
 from agent import clock
 from agent.card_policy import OtherCard
 from agent.config import EncoderConfig
+from agent.encoder_thread import EncoderThread
 from agent.events import Events
 from agent.issuing import Issuing, NotEncodable
 from agent.journal import IllegalStep, Job, JobState, Journal, JournalError
@@ -37,6 +37,7 @@ T = TypeVar("T")
 
 _TRIES_ON_ONE_CARD = 3
 _PAUSE_OFFLINE = 1.0
+_PATIENCE_S = 15.0
 _WHEN_THE_JOURNAL_WORKS = "Leave the card there, or put it back later: it is read first, and finished where needed."
 _PAUSE_AFTER_A_RACE = 0.1
 
@@ -51,6 +52,13 @@ class Spent(StrEnum):
 
 def _is_about_the_card(error: EncoderError) -> bool:
     return isinstance(error, OtherCard) or error.data.get("reason") == "holds_live_credential"
+
+
+def _hangs(name: str) -> EncoderNotOnline:
+    return EncoderNotOnline(
+        f"The driver of encoder '{name}' has not come back for {_PATIENCE_S:.0f} seconds: what it waits for hangs.",
+        next_step="Unplug the encoder and plug it in again. With a PC/SC reader also: sudo systemctl restart pcscd.",
+    )
 
 
 @dataclass
@@ -88,7 +96,7 @@ class Station:
         self._journal = journal
         self._events = events
         self._shared = shared
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"encoder {config.name}")
+        self._thread = EncoderThread(f"encoder {config.name}")
         self._scans: deque[asyncio.Future[FoundCard]] = deque()
         self._stopping = False
         self._still_there = journal.last_verified_uid(config.name)
@@ -119,7 +127,7 @@ class Station:
         """Serve until `stop`. An encoder that is away is waited for, however long it takes."""
         while not self._stopping:
             try:
-                await self._in_thread(self.encoder.open)
+                await self._promptly(self.encoder.open)
                 self._refuse_a_shared_device()
                 self._set_online(None)
                 await self._serve()
@@ -130,12 +138,12 @@ class Station:
                 await self._until_the_journal_works()
             except EncoderError as error:
                 self._set_online(error)
-            await self._in_thread(self.encoder.close)
+            await self._promptly(self.encoder.close)
             self._let_the_device_go()
             self.card_here = False
             if not self._stopping and not self.online:
                 await self._in_thread(lambda: self.encoder.wait_for_device(_PAUSE_OFFLINE))
-        self._thread.shutdown(wait=False)
+        self._thread.end()
 
     def _refuse_a_shared_device(self) -> None:
         device = self.encoder.device
@@ -215,7 +223,7 @@ class Station:
     async def _scan(self, future: asyncio.Future[FoundCard]) -> None:
         self._busy_since = time.monotonic()
         try:
-            found = await self._in_thread(self.encoder.scan)
+            found = await self._promptly(self.encoder.scan)
         except EncoderError as error:
             if not future.done():
                 future.set_exception(error)
@@ -349,4 +357,12 @@ class Station:
             return
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        return await self._thread.run(call)
+
+    async def _promptly(self, call: Callable[[], T]) -> T:
+        """The same for what takes no person's time: where it takes long all the same, the encoder is said to hang."""
+        timer = asyncio.get_running_loop().call_later(_PATIENCE_S, self._set_online, _hangs(self.name))
+        try:
+            return await self._in_thread(call)
+        finally:
+            timer.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -57,6 +58,8 @@ class PcscEncoder(Encoder):
         """The one that belongs to the lane: the lane itself puts it here, so that one which comes too late is known."""
         self._session: Session | None = None
         self._announced = -1
+        self._waking = threading.Lock()
+        self._wakes = 0
         self._trouble = ""
         self._greeted = False
 
@@ -160,9 +163,22 @@ class PcscEncoder(Encoder):
         self._interrupted.clear()
 
     def interrupt(self) -> None:
-        """See `Encoder.interrupt`."""
+        """See `Encoder.interrupt`. A pcscd that is frozen doesn't take a cancellation: it must hold up nobody here."""
         super().interrupt()
-        self._watcher.wake()
+        with self._waking:
+            self._wakes += 1
+            if self._wakes > 1:
+                return  # whoever is at it does it once more
+        threading.Thread(target=self._wake, name=f"{self.name} wake", daemon=True).start()
+
+    def _wake(self) -> None:
+        while True:
+            seen = self._wakes
+            self._watcher.wake()
+            with self._waking:
+                if self._wakes == seen:
+                    self._wakes = 0
+                    return
 
     def _wait_while(self, unchanged: Callable[[ReaderState], bool]) -> ReaderState | None:
         """The first state that isn't `unchanged`; None after an interrupt."""

@@ -93,7 +93,7 @@ journal = Journal(path)
 verified(journal, "c")
 journal.close()
 subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
-for start in (JournalLock, make_sound, Journal):
+for start in (JournalLock, make_sound):
     try:
         start(path)
         print("nothing is wrong")
@@ -126,6 +126,6 @@ def test_a_real_disk_that_is_full(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_a_real_disk_that_is_read_only(tmp_path: Path) -> None:
     *said, end = on_a_small_disk("4m", _READ_ONLY, tmp_path)
-    assert len(said) == 3
-    assert all("ead-only" in line or "readonly" in line for line in said), said
+    assert len(said) == 2
+    assert all("ead-only" in line for line in said), said
     assert end == "well"
