@@ -66,7 +66,9 @@ class Reporting:
                 await self.send(entry)
                 continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._due_now.wait(), quiet if quiet > 0 else self._until_next())
+                # Not wait_for: until Python 3.12 that loses a cancellation which comes together with the event.
+                async with asyncio.timeout(quiet if quiet > 0 else self._until_next()):
+                    await self._due_now.wait()
 
     def _due(self) -> OutboxEntry | None:
         now = clock.now()

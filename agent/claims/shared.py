@@ -139,7 +139,8 @@ class SharedClaims(Claims):
         if claim.journal_id != self._me and claim.standing in ("leased", "kept") and not claim.expired:
             await self._ask(lambda register: register.ask_for(claim))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), _HAND_OVER_S)
+                async with asyncio.timeout(_HAND_OVER_S):
+                    await changed.wait()
         tokens = await self._ask(lambda register: register.grant([acs_credential_id], 1, "leased"))
         if tokens:
             return tokens[acs_credential_id]
@@ -254,7 +255,8 @@ class SharedClaims(Claims):
                     await register.within(self._once(register), _PATIENCE_S)
                 await self._learn()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), _HEARTBEAT_S)
+                    async with asyncio.timeout(_HEARTBEAT_S):  # wait_for can lose a cancellation (until Python 3.12)
+                        await self._wake.wait()
         finally:
             register.hang_up()
             await ear
