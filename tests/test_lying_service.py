@@ -12,8 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from agent import picking
 from agent.journal import JobState, OutboxState
 from tests.agent.guests import create, job
+from tests.rig.agent import PATIENCE_S
 from tests.rig.lied_to import (
     HOST,
     NUMBER,
@@ -115,10 +117,14 @@ async def test_a_credential_that_cannot_be_fetched(
 
 @every_lie
 @pytest.mark.promise(2, 3, 7)
-async def test_a_report_that_is_not_acknowledged(case: Case, tmp_path: Path, liar: Liar, guests: httpx.Client) -> None:
+async def test_a_report_that_is_not_acknowledged(
+    case: Case, tmp_path: Path, liar: Liar, guests: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The card is written: its report is kept whatever the service says, sent again as is, and applied once."""
     acs_credential_id = create(guests, NUMBER)
     liar.lie("request.report", case.lie)
+    if case.means in (Means.GONE, Means.CONFLICT):
+        monkeypatch.setattr(picking, "_REPORT_WAIT_S", PATIENCE_S)  # the answer ends it
     async with desk_at(tmp_path, liar) as desk:
         await desk.until(lambda: desk.agent.journal.open_job(acs_credential_id), "the job")
         code, answer, uid = await ask_and_put_down(desk, acs_credential_id)
