@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import cast
+from typing import TypeVar, cast
 
 from pydantic import Field
 
@@ -24,6 +24,8 @@ from drivers.pcsc.session import HeldElsewhere, Session, held_elsewhere, mute_ca
 from drivers.pcsc.watcher import Watcher
 from drivers.pcsc.winscard import Context, PcscError, ReaderState
 from drivers.tags import ClassicTag, Tag, TagOptions, Type2Tag, encode_tag, scan_tag
+
+T = TypeVar("T")
 
 _LOOKS = 3
 """How often a card is looked at anew where another process resets it before anything was written."""
@@ -81,18 +83,22 @@ class PcscEncoder(Encoder):
         """See `Encoder.open`."""
         if self._lane is not None and self._lane.alive:
             raise self._busy()
+        contexts = self._contexts = []
+        self._lane = Lane(f"{self.name} exchanges")
+
+        def find() -> tuple[str, ReaderState]:
+            contexts.append(Context())
+            name = choose(self._watcher.open(), self._wanted)
+            return name, self._watcher.state(name)
+
         try:
-            reader = choose(self._watcher.open(), self._wanted)
-            if self._watcher.state(reader).flags & winscard.EXCLUSIVE:
-                raise held_elsewhere(reader)
-            contexts = self._contexts = []
-            self._lane = Lane(f"{self.name} exchanges")
-            self._lane.call(lambda: contexts.append(Context()), self._options.timeout_s)
+            reader, state = self._lane.call(find, self._options.timeout_s)
         except PcscError as error:
             raise not_online(self._options.reader, error) from error
         except NoAnswer:
-            self._trouble = "The smart card service (pcscd) does not answer."
-            raise EncoderNotOnline(self._trouble) from None
+            raise self._no_answer() from None
+        if state.flags & winscard.EXCLUSIVE:
+            raise held_elsewhere(reader)
         self._profile = profile_for(reader)
         self._reader, self._greeted = reader, False
 
@@ -101,13 +107,14 @@ class PcscEncoder(Encoder):
         contexts, lane = self._contexts, self._lane
         self._contexts = []
         self._reader = ""
-        self._watcher.close()
         self._drop_session()
         if lane is None:
+            self._watcher.close()
             return
+        watching = self._watcher.detach()
 
         def release() -> None:
-            for context in contexts:
+            for context in contexts if watching is None else (*contexts, watching):
                 context.release()
 
         lane.finish(release)
@@ -199,10 +206,26 @@ class PcscEncoder(Encoder):
     def _state(self) -> ReaderState:
         if not self._reader:
             raise EncoderNotOnline("The encoder is not open.")
+        reader = self._reader
         try:
-            return self._attached(self._watcher.state(self._reader))
+            # On the lane: a pcscd that is frozen holds up this call too.
+            return self._attached(self._on_the_lane(lambda: self._watcher.state(reader)))
         except PcscError as error:
-            raise not_online(self._reader, error) from error
+            raise not_online(reader, error) from error
+
+    def _on_the_lane(self, call: Callable[[], T]) -> T:
+        if self._lane is None:
+            raise EncoderNotOnline("The encoder is not open.")
+        try:
+            return self._lane.call(call, self._options.timeout_s)
+        except NoAnswer:
+            raise self._no_answer() from None
+
+    def _no_answer(self) -> EncoderNotOnline:
+        self._trouble = "The smart card service (pcscd) does not answer."
+        return EncoderNotOnline(
+            self._trouble, next_step="It is asked again by itself. If it stays so: `sudo systemctl restart pcscd`."
+        )
 
     def _attached(self, state: ReaderState) -> ReaderState:
         if state.reader_gone:

@@ -39,6 +39,11 @@ class Watcher:
             self._context.release()
             self._context = None
 
+    def detach(self) -> Context | None:
+        """Have somebody else release the context, where there is one; the next `open` makes another."""
+        context, self._context = self._context, None
+        return context
+
     def state(self, reader: str) -> ReaderState:
         """The reader's state now.
 
