@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
-from agent import clock, overview
+from agent import attention, clock, overview
 from agent.attempts import Attempt, Attempts
 from agent.claims import Claims
 from agent.events import Events
@@ -106,7 +106,7 @@ class Operations:
         attempt.succeed(result, encoder=station.name, **detail)
 
     def cancel(self, job_id: int, *, who: str) -> Job:
-        """Don't encode this job.
+        """Don't encode this job; or, where it ended with a card out, say that this card has been seen to.
 
         Raises:
             JournalError: there is no such job, or it is past that.
@@ -155,7 +155,10 @@ class Operations:
                 overview.encoder_json(station, self.stations.encoder_id(station)) for station in self.stations
             ],
             "skipped": overview.skipped_json(self.polling),
-            **overview.journal_json(self.journal, self.claims, jobs),
+            **overview.journal_json(self.journal, self.claims, jobs, self.stations.in_hand()),
+            "to_see_to": attention.to_see_to(
+                self.journal, self.polling, self.claims, self.stations, key_refused=self.reporting.key_refused
+            ),
         }
 
     def audit(self, since: str | None = None) -> Iterator[dict[str, Any]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
+from agent.advice import AT_ANOTHER_DESK, BY_STATE, JOINS, next_step
 from agent.claims import Claims
-from agent.journal import Job, JobState, Journal
+from agent.journal import Job, JobState, Journal, OutboxEntry
 from agent.polling import Polling
 from agent.station import Station
 from drivers.encoder import Stage
@@ -22,36 +24,48 @@ def service_json(polling: Polling, *, key_refused: bool) -> dict[str, Any]:
     }
 
 
-def journal_json(journal: Journal, claims: Claims, jobs: int) -> dict[str, Any]:
-    """Jobs and reports; `jobs` is how many of the queue at most."""
+def journal_json(journal: Journal, claims: Claims, jobs: int, in_hand: Collection[int]) -> dict[str, Any]:
+    """Jobs and reports; `jobs` is how many of the queue at most, `in_hand` are those that encoders are at."""
     return {
         "jobs": {str(state): count for state, count in journal.count_by_state().items()},
-        "queue": [_queued_json(journal, claims, job) for job in journal.queue(jobs)],
+        "queue": [_queued_json(journal, claims, job, in_hand) for job in journal.queue(jobs)],
         "recent": [job_json(job) for job in journal.recent(min(jobs, 50))],
         "reports": {
             "unfinished": journal.count_reports(),
-            "entries": [
-                {
-                    "job_id": entry.job_id,
-                    "acs_credential_id": entry.acs_credential_id,
-                    "state": str(entry.state),
-                    "tries": entry.tries,
-                    "next_try_at": entry.next_try_at,
-                    "last_answer": entry.last_answer,
-                }
-                for entry in journal.unfinished_reports(50)
-            ],
+            "entries": [_report_json(journal, entry) for entry in journal.unfinished_reports(50)],
         },
     }
 
 
-def _queued_json(journal: Journal, claims: Claims, job: Job) -> dict[str, Any]:
+def _report_json(journal: Journal, entry: OutboxEntry) -> dict[str, Any]:
+    job = job_json(journal.job(entry.job_id))
+    return {
+        "job_id": entry.job_id,
+        "acs_credential_id": entry.acs_credential_id,
+        "display_name": job["display_name"],
+        "state": str(entry.state),
+        "tries": entry.tries,
+        "created_at": entry.created_at,
+        "next_try_at": entry.next_try_at,
+        "last_answer": entry.last_answer,
+        "seen_to_by": job["seen_to_by"],
+        "next_step": job["next_step"],
+    }
+
+
+def _queued_json(journal: Journal, claims: Claims, job: Job, in_hand: Collection[int]) -> dict[str, Any]:
     """A job in the queue; one that waits for another, or is another desk's, says so."""
+    code = reason = None
     if job.state is JobState.WAITING and job.ready and (elsewhere := claims.why_not_here(job.acs_credential_id)):
-        return {**job_json(job), "code": "at_another_desk", "reason": elsewhere}
-    joins = job.state in (JobState.WAITING, JobState.CLAIMED) and job.ready and journal.joins_pending(job)
-    reason = {"code": "joins", "reason": "It joins a credential that is not on its card yet."} if joins else {}
-    return {**job_json(job), **reason}
+        code, reason = AT_ANOTHER_DESK, elsewhere
+    elif job.state in (JobState.WAITING, JobState.CLAIMED) and job.ready and journal.joins_pending(job):
+        code, reason = JOINS, "It joins a credential that is not on its card yet."
+    shown = job_json(job)
+    if code is not None:
+        shown |= {"code": code, "reason": reason, "next_step": next_step(job, code)}
+    if job.job_id in in_hand:
+        shown["next_step"] = BY_STATE[JobState.BOUND]
+    return shown
 
 
 def skipped_json(polling: Polling) -> list[dict[str, Any]]:
@@ -86,6 +100,7 @@ def encoder_json(station: Station, acs_encoder_id: str) -> dict[str, Any]:
         "progress": progress
         and {"stage": str(progress.stage), "done": progress.done, "total": progress.total, "of": list(Stage)},
         "last_outcome": station.last_outcome,
+        "silent_for_s": round(station.stuck_for(), 1),
     }
 
 
@@ -112,4 +127,6 @@ def job_json(job: Job) -> dict[str, Any]:
         "request_reason": job.request_reason,
         "created_at": job.created_at,
         "updated_at": job.updated_at,
+        "seen_to_by": job.seen_to_by,
+        "next_step": next_step(job),
     }

@@ -9,6 +9,7 @@ import click
 from agent.cli.failures import CommandFailed, encoder_failure
 from agent.cli.invocation import Command, Invocation
 from agent.cli.output import Output
+from agent.cli.trail import told
 from agent.cli.wording import moment
 
 if TYPE_CHECKING:
@@ -60,14 +61,6 @@ def _read(config: Config) -> list[dict[str, Any]]:
 
 def _show(output: Output, entries: list[dict[str, Any]]) -> None:
     for entry in entries:
-        subjects = {
-            "job": entry["job_id"],
-            "credential": entry["acs_credential_id"],
-            "encoder": entry["encoder"],
-            "card": entry["card_uid"],
-            **entry["detail"],
-        }
-        told = "  ".join(f"{name}={value}" for name, value in subjects.items() if value not in (None, ""))
-        output.line(f"{entry['at']}  {entry['event']}  by {entry['actor']}  {told}")
+        output.line(f"{entry['at']}  {told(entry)}")
     if not entries:
         output.line("The audit trail has no entries for that time.")

@@ -9,7 +9,10 @@ import click
 
 from agent.cli.invocation import Command, Invocation
 from agent.cli.output import Output
-from agent.cli.wording import local_time
+from agent.cli.to_see_to import show_to_see_to
+from agent.cli.wording import age, local_time
+
+_SILENT_S = 5.0
 
 
 @click.command(cls=Command)
@@ -19,7 +22,14 @@ def encoders(invocation: Invocation) -> None:
     with invocation.control() as control:
         state = control.get("/api/state", jobs=1)
     found = state["encoders"]
-    invocation.output.answer({"encoders": found}, lambda: _show_encoders(invocation.output, found))
+    invocation.output.answer({"encoders": found}, lambda: _show_with_trouble(invocation.output, found))
+
+
+def _show_with_trouble(output: Output, found: Sequence[Mapping[str, Any]]) -> None:
+    _show_encoders(output, found)
+    for encoder in found:
+        if trouble := encoder["trouble"]:
+            output.line(f"{encoder['name']}: {trouble['message']} {trouble['next_step']}")
 
 
 def _show_encoders(output: Output, found: Sequence[Mapping[str, Any]]) -> None:
@@ -28,16 +38,14 @@ def _show_encoders(output: Output, found: Sequence[Mapping[str, Any]]) -> None:
         return
     columns = ("Encoder", "Driver", "Mode", "State", "Device")
     output.table(columns, [(e["name"], e["driver"], e["mode"], _condition(e), e["device"]) for e in found])
-    for encoder in found:
-        if encoder["trouble"]:
-            output.line(f"{encoder['name']}: {encoder['trouble']['message']}")
 
 
 def _condition(encoder: Mapping[str, Any]) -> str:
     if not encoder["online"]:
         return "offline"
     if encoder["job_id"] is not None:
-        return f"at work on job {encoder['job_id']}"
+        quiet = encoder["silent_for_s"]
+        return f"at work on job {encoder['job_id']}" + (f", silent for {quiet:.0f} s" if quiet > _SILENT_S else "")
     if encoder["take_the_card_away"]:
         return "online, take the card away"
     return "online, card there" if encoder["card_here"] else "online, waits for a card"
@@ -62,16 +70,22 @@ def _show(output: Output, state: Mapping[str, Any], url: str) -> None:
             ("Service", _service(state["service"])),
             *([("Other desks", _claims(state["claims"]))] if state["claims"]["shared"] else []),
             ("Jobs", ", ".join(f"{count} {name}" for name, count in jobs.items() if count) or "none"),
-            ("Reports", f"{reports['unfinished']} not acknowledged" if reports["unfinished"] else "all acknowledged"),
+            ("Reports", _reports(reports, state["at"])),
             ("Desk page", f"{url}  (works once)"),
         ]
     )
-    if state["journal"]["trouble"]:
-        output.line(state["journal"]["trouble"])
-    for note in state["journal"]["set_aside"]:
-        output.line(f"A damaged journal was set aside: read {note}, and move it away when all is settled.")
     output.line()
     _show_encoders(output, state["encoders"])
+    if state["to_see_to"]:
+        output.line()
+        show_to_see_to(output, state["to_see_to"], in_full=False)
+
+
+def _reports(reports: Mapping[str, Any], now: str) -> str:
+    if not reports["unfinished"]:
+        return "all acknowledged"
+    oldest = min(entry["created_at"] for entry in reports["entries"])
+    return f"{reports['unfinished']} not acknowledged, the oldest since {local_time(oldest)} ({age(oldest, now)})"
 
 
 def _readiness(state: Mapping[str, Any]) -> str:
@@ -83,16 +97,16 @@ def _readiness(state: Mapping[str, Any]) -> str:
 def _service(service: Mapping[str, Any]) -> str:
     last = f", last asked {local_time(service['last_pass_at'])}" if service["last_pass_at"] else ""
     if service["key_refused"]:
-        return f"REFUSES THE API KEY: {service['trouble'] or 'see `card-encoder doctor`'}{last}"
+        return f"REFUSES THE API KEY{last}"
     if service["up"] is None:
         return "not asked yet"
-    return (f"up{last}" if service["up"] else f"DOWN: {service['trouble']}{last}") + _unreadable(service)
+    return (f"up{last}" if service["up"] else f"OUT OF REACH{last}") + _unreadable(service)
 
 
 def _claims(claims: Mapping[str, Any]) -> str:
     if claims["up"]:
         return f"in touch, {claims['held']} jobs are this desk's"
-    return f"OUT OF REACH: {claims['trouble']} The {claims['held']} jobs that are this desk's go on."
+    return f"OUT OF REACH, the {claims['held']} jobs that are this desk's go on"
 
 
 def _unreadable(service: Mapping[str, Any]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import pwd
 import re
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import click
 
@@ -34,6 +36,28 @@ def local_time(text: str | None) -> str:
         return clock.parse(text).astimezone().strftime("%Y-%m-%d %H:%M")
     except (ValueError, OverflowError):
         return text
+
+
+def age(since: str, now: str) -> str:
+    """How long ago a time was, in the largest unit that fits; both as the agent writes times."""
+    from agent import clock
+
+    seconds = max((clock.parse(now) - clock.parse(since)).total_seconds(), 0.0)
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = int(seconds // length)
+            return f"{count} {unit}" + "s" * (count > 1)
+    return f"{seconds:.0f} s"
+
+
+def name_of(entry: Mapping[str, Any]) -> str:
+    """What people call a credential: its display name, or, where it has none, its id."""
+    return str(entry["display_name"] or entry["acs_credential_id"])
+
+
+def sentence(text: str) -> str:
+    """The text with an end."""
+    return text if not text or text[-1] in ".!?" else f"{text}."
 
 
 def moment(_: click.Context, __: click.Parameter, value: str | None) -> str | None:

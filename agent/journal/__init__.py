@@ -5,7 +5,7 @@ Whatever the agent knows that must outlive a power cut is here and nowhere else.
 """
 
 from agent.journal.inspection import Inspection
-from agent.journal.intake import CANCELLED_BY_PERSON, PUT_IT_BACK
+from agent.journal.intake import CANCELLED_BY_PERSON, JOURNAL_LOST, PUT_IT_BACK
 from agent.journal.journal import Journal
 from agent.journal.lock import JournalLock
 from agent.journal.model import (
@@ -26,6 +26,7 @@ from agent.journal.soundness import is_empty
 
 __all__ = [
     "CANCELLED_BY_PERSON",
+    "JOURNAL_LOST",
     "OPEN_STATES",
     "PUT_IT_BACK",
     "Card",

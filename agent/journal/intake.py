@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from agent import clock
 from agent.journal.model import Intake, Job, JobState
-from agent.journal.rows import move, note, set_held
+from agent.journal.rows import audit_job, job_of, move, note, set_held
 from agent.journal.schema import OPEN
 
 CANCELLED_BY_PERSON = "cancelled"
@@ -62,6 +62,8 @@ def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_
             ),
         ).lastrowid
         _join(connection, job_id, intake.joins)
+        if intake.state is JobState.HELD and job_id is not None:
+            audit_job(connection, "held", job_of(connection, job_id), code=intake.code)
         return
     job = Job.of(row)
     connection.execute(
@@ -133,6 +135,9 @@ def _follow(connection: sqlite3.Connection, job: Job, intake: Intake) -> None:
         connection.execute("UPDATE jobs SET held_by = NULL, held_from = NULL WHERE job_id = ?", (job.job_id,))
         if target is JobState.HELD:
             set_held(connection, job, "agent")
+            audit_job(connection, "held", job, code=intake.code)
+        elif target is JobState.CANCELLED:
+            audit_job(connection, "cancelled", job, code=intake.code)
     else:
         note(connection, job, intake.code, intake.reason)
 

@@ -411,9 +411,9 @@ class Journal(Reports):
         """
         with self._database.transaction("recover") as connection:
             now = clock.now_text()
-            was_writing = "job_id IN (SELECT job_id FROM attempts WHERE outcome = 'writing')"
             for row in connection.execute(
-                f"SELECT * FROM jobs WHERE state = 'writing' AND encoder = coalesce(?, encoder) AND {was_writing}",
+                "SELECT * FROM jobs WHERE state = 'writing' AND encoder = coalesce(?, encoder) AND EXISTS "
+                "(SELECT 1 FROM attempts WHERE attempts.job_id = jobs.job_id AND outcome = 'writing')",
                 (encoder,),
             ).fetchall():
                 audit_job(connection, "interrupted", Job.of(row), error_type="encoding_interrupted", error=PUT_IT_BACK)

@@ -126,6 +126,8 @@ class Job:
     claim_kept: bool
     created_at: str
     updated_at: str
+    seen_to_by: str | None = None
+    """Who said that the card of a job that ended badly has been seen to."""
 
     @property
     def needs_a_claim(self) -> bool:
@@ -167,6 +169,7 @@ class Job:
             claim_kept=bool(row["claim_kept"]),
             created_at=row["created_at"],
             updated_at=row["updated_at"],
+            seen_to_by=row["seen_to_by"],
         )
 
 

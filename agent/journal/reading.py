@@ -12,7 +12,7 @@ from agent.journal.database import Database
 from agent.journal.intake import JOURNAL_LOST
 from agent.journal.model import Card, CardStanding, Job, JobState, OutboxEntry, OutboxState
 from agent.journal.rows import job_of
-from agent.journal.schema import ENDED, OPEN, QUEUE
+from agent.journal.schema import CARD_IS_OUT, ENDED, OPEN, QUEUE
 
 # A joiner comes after what it joins: as long as that is known here and not on its card, the joiner is passed over.
 JOINS_ARE_DONE = """NOT EXISTS (
@@ -22,6 +22,11 @@ JOINS_ARE_DONE = """NOT EXISTS (
         OR (joined.state = 'cancelled' AND joined.code IN ('cancelled', 'expired') AND joined.job_id =
             (SELECT max(job_id) FROM jobs AS newest WHERE newest.acs_credential_id = joins.joined_id))))"""
 
+
+# That card, unless it has been written for another credential since, which it can only have been at hand.
+TO_TAKE_BACK = f"""{CARD_IS_OUT} AND (
+    EXISTS (SELECT 1 FROM cards WHERE cards.uid = jobs.card_uid AND cards.job_id = jobs.job_id)
+    OR (card_uid = '' AND state <> 'cancelled'))"""
 
 _MOST_VALUES = 500  # in one query; SQLite takes some 30,000
 _FEW = 5000
@@ -83,13 +88,28 @@ class Reading:
         """The open jobs, what comes next first."""
         found: list[Job] = []
         for state in QUEUE:
-            rows = self._database.rows(
-                "SELECT * FROM jobs WHERE state = ? ORDER BY priority DESC, sort_key, job_id LIMIT ?",
-                state,
-                limit - len(found),
-            )
-            found += map(Job.of, rows)
+            found += self.in_state(JobState(state), limit - len(found))
         return found
+
+    def in_state(self, state: JobState, limit: int) -> list[Job]:
+        """The jobs that stand there, what comes next first."""
+        rows = self._database.rows(
+            "SELECT * FROM jobs WHERE state = ? ORDER BY priority DESC, sort_key, job_id LIMIT ?", state, limit
+        )
+        return [Job.of(row) for row in rows]
+
+    def to_take_back(self, valid_after: str, limit: int = 1000) -> list[Job]:
+        """The jobs that ended although a card was made or begun for them, the newest first.
+
+        Each until a person has seen to its card, or until both its end and that of its validity are before then.
+        """
+        rows = self._database.rows(
+            f"SELECT * FROM jobs INDEXED BY jobs_whose_card_is_out WHERE {TO_TAKE_BACK} "
+            "AND max(coalesce(ends_at, '9999'), updated_at) > ? ORDER BY updated_at DESC, job_id DESC LIMIT ?",
+            valid_after,
+            limit,
+        )
+        return [Job.of(row) for row in rows]
 
     def recent(self, limit: int = 50) -> list[Job]:
         """The jobs that came to an end last."""
@@ -171,6 +191,15 @@ class Reading:
             "SELECT * FROM outbox WHERE state IN ('pending', 'conflict', 'refused') ORDER BY outbox_id LIMIT ?", limit
         )
         return [_entry(row) for row in rows]
+
+    def refused_reports(self, limit: int = 1000) -> list[Job]:
+        """The jobs whose report the service refuses."""
+        rows = self._database.rows(
+            "SELECT jobs.* FROM outbox JOIN jobs USING (job_id) WHERE outbox.state = 'refused' "
+            "AND outbox.state IN ('pending', 'conflict', 'refused') ORDER BY outbox_id LIMIT ?",  # as the index has it
+            limit,
+        )
+        return [Job.of(row) for row in rows]
 
     def count_reports(self) -> int:
         """How many reports the service has not acknowledged."""

@@ -168,7 +168,16 @@ _V3 = """
 CREATE TABLE doubts (acs_credential_id TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3)
+CARD_IS_OUT = """seen_to_by IS NULL AND card_uid IS NOT NULL
+    AND (state IN ('failed', 'orphaned') OR (state = 'cancelled' AND code <> 'cancelled'))"""
+"""Jobs that ended although a card may have been begun for them, as SQL: a person sees to that card."""
+
+_V4 = f"""
+ALTER TABLE jobs ADD COLUMN seen_to_by TEXT; -- who took the card back, or settled otherwise what became of it
+CREATE INDEX jobs_whose_card_is_out ON jobs (updated_at) WHERE {CARD_IS_OUT};
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4)
 """MIGRATIONS[n] leads from schema version n to n + 1. Never change one that was released: add another."""
 
 
