@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from agent import clock
-from agent.journal import OPEN_STATES, JobState, Journal, JournalError
+from agent.journal import OPEN_STATES, Job, JobState, Journal, JournalError
 from agent.journal.schema import MIGRATIONS, TRANSITIONS
 from tests.agent.journal.samples import intake
 
@@ -65,6 +65,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.journal = Journal(Path(self.folder.name) / "j")
         self.attempts: dict[int, int] = {}
         self.reports = 0
+        self.chosen: Job | None = None
 
     def teardown(self) -> None:
         self.journal.close()
@@ -100,12 +101,25 @@ class AnyOrder(RuleBasedStateMachine):
         except JournalError:
             assert self.journal.last_job(i) == job  # a step that was refused changed nothing
 
-    @rule(uid=uids, write=st.booleans(), end=st.sampled_from(["verified", "left", "unknown", "killed"]))
-    def encode(self, uid: str, write: bool, end: str) -> None:
-        job = self.journal.next_job("Desk", [None], picked_only=False)
+    @rule(
+        uid=uids,
+        write=st.booleans(),
+        end=st.sampled_from(["verified", "left", "unknown", "killed"]),
+        late=st.booleans(),
+    )
+    def encode(self, uid: str, write: bool, end: str, late: bool) -> None:
+        """`late`: the job was chosen some steps ago."""
+        chosen, self.chosen = self.chosen, self.journal.next_job("Desk", [None], picked_only=False)
+        job = chosen if late else self.chosen
         if job is None or (job.state is JobState.WRITING and job.card_uid != uid):
             return
-        attempt = self.journal.bind_card(job, encoder="Desk", uid=uid, medium="m", content_digest="d")
+        before = self.journal.job(job.job_id)
+        try:
+            attempt = self.journal.bind_card(job, encoder="Desk", uid=uid, medium="m", content_digest="d")
+        except JournalError:
+            assert before.state is not job.state
+            assert self.journal.job(job.job_id) == before
+            return
         if write or end in ("verified", "unknown"):
             self.journal.begin_writing(job, attempt, card_number="n", number_is_uid=False)
         match end:
@@ -164,4 +178,4 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestAnyOrder.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)
