@@ -361,6 +361,7 @@ class Journal(Reports):
     def expire(self, now: str, *, in_hand: Collection[int] = ()) -> list[int]:
         """Cancel what can't be encoded any more because its validity has ended, 500 at a time. Returns the jobs.
 
+        A card that was begun stays unknown: where only the clock was wrong, the credential goes on no other one.
         `in_hand` are jobs that encoders are at: those are decided at the card.
         """
         marks = ",".join("?" * len(in_hand))
@@ -374,7 +375,6 @@ class Journal(Reports):
             ]
             for job in jobs:
                 move(connection, job, JobState.CANCELLED, code="expired", reason=reason)
-                connection.execute("UPDATE cards SET standing = 'void' WHERE job_id = ?", (job.job_id,))
                 audit_job(connection, "cancelled", job, code="expired")
         return [job.job_id for job in jobs]
 

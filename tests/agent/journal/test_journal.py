@@ -196,7 +196,17 @@ def test_an_interrupted_job_ends_with_its_credential(journal: Journal) -> None:
     assert journal.expire("2026-11-24", in_hand=[expired.job_id]) == []
     assert journal.expire("2026-11-24") == [expired.job_id]
     cards = [journal.card("04a1"), journal.card("04a2")]
-    assert [card and card.standing for card in cards] == [CardStanding.VOID, CardStanding.VOID]
+    assert [card and card.standing for card in cards] == [CardStanding.VOID, CardStanding.UNKNOWN]
+
+
+@pytest.mark.promise(4, 5)
+def test_a_clock_that_was_ahead_does_not_free_a_credential_for_another_card(journal: Journal) -> None:
+    """What was begun is cancelled by the wrong time; when it waits again, its card is still the one it was begun on."""
+    job = claimed(journal, ends_at="2026-11-23T00:00:00.000000Z")
+    writing(journal, job, "04a1")
+    journal.expire("2027-11-23")
+    claimed(journal, ends_at="2026-11-23T00:00:00.000000Z")
+    assert [(card.uid, card.standing) for card in journal.cards_of("c1")] == [("04a1", CardStanding.UNKNOWN)]
 
 
 @pytest.mark.promise(2, 5)
