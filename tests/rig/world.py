@@ -305,6 +305,6 @@ class Desk:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self.station._thread.shutdown()
+        self.station._thread.end()
         self.journal.close()
         self.agent._lock.release()
