@@ -18,7 +18,13 @@ def intake(acs_credential_id: str = "c1", **changes: object) -> Intake:
         "ready": True,
         "code": "waiting_to_be_issued",
         "reason": "It is waiting to be issued.",
-        "credential": json.dumps({"acs_credential_id": acs_credential_id, "access_method": "card"}),
+        "credential": json.dumps(
+            {
+                "acs_credential_id": acs_credential_id,
+                "access_method": "card",
+                "card_number": changes.get("card_number", "n1"),
+            }
+        ),
         "digest": b"1",
         "reissue": False,
         "vendor": None,

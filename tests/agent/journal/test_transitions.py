@@ -1,5 +1,6 @@
 """Illegal steps are impossible: the database refuses them, whatever the code does."""
 
+import hashlib
 import sqlite3
 import tempfile
 from itertools import product
@@ -51,6 +52,10 @@ def test_jobs_begin_at_the_beginning() -> None:
             "INSERT INTO jobs (acs_credential_id, state, ready, code, reason, credential, digest, reissue, issued,"
             " sort_key, created_at, updated_at) VALUES ('c', 'verified', 1, '', '', '{}', '', 0, 0, '', '', '')"
         )
+
+
+DIGEST = hashlib.sha256(b"n").hexdigest()
+"""Of the number that the cards are to hold."""
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -115,7 +120,7 @@ class AnyOrder(RuleBasedStateMachine):
             return
         before = self.journal.job(job.job_id)
         try:
-            attempt = self.journal.bind_card(job, encoder="Desk", uid=uid, medium="m", content_digest="d")
+            attempt = self.journal.bind_card(job, encoder="Desk", uid=uid, medium="m", content_digest=DIGEST)
         except JournalError:
             assert before.state is not job.state
             assert self.journal.job(job.job_id) == before
