@@ -23,7 +23,7 @@ import httpx
 import pytest
 
 from agent import clock
-from drivers.pcsc.simulator import PulledAway
+from drivers.pcsc.simulator import PulledAway, SimulatedCard
 from tests.rig.cards import text_on
 from tests.rig.pcscd import Pcscd
 from tests.rig.steps import all_steps
@@ -172,7 +172,7 @@ def killed_with_a_job_picked_before(desk: Desk, stop: Point | None) -> None:
         desk.daemon.ask("/api/encode", acs_credential_id=credential)
     desk.die()
     desk.watch(stop)
-    desk.until(lambda: desk.job(credential)["state"] == "claimed", "the job")
+    desk.until(lambda: desk.state(credential) == "claimed", "the job")
     desk.until(lambda: not desk.job(credential)["picked"], "the job to be back in its place")
     desk.put(desk.card())
     desk.reported(credential)
@@ -191,7 +191,7 @@ def a_card_pulled_away(desk: Desk, stop: Point | None) -> None:
     assert desk.events(credential) == ["issued"]
 
 
-def torn_card(desk: Desk, stop: Point | None):
+def torn_card(desk: Desk, stop: Point | None) -> tuple[str, SimulatedCard]:
     def pull(index: int, apdu: bytes) -> None:
         if index == 6:
             raise PulledAway

@@ -136,7 +136,6 @@ class Desk:
         self.service = street.service = Service(self.cards)
         self.expected = Expected()
         self.deaths: list[Point] = []
-        self._url = street.url
         self._numbers = count(1)
         self._pcscd, self._starter = pcscd, starter
         self._reader = pcscd.empty_reader()
@@ -205,6 +204,7 @@ class Desk:
         self.daemon.kill()
         self._pcscd.slots[self._reader].take()
         self._client.close()
+        self.service.store.close()
 
     def until_up(self) -> None:
         """Wait until its encoder is online."""
@@ -212,7 +212,7 @@ class Desk:
 
     # The service
 
-    def credential(self, number: str | None = "164d29dc4a09b65f", **changes: Any) -> str:
+    def credential(self, number: str | None) -> str:
         """A new one that waits to be issued."""
         user = self._post("/acs/users/list")["acs_users"][0]
         body = {
@@ -221,7 +221,7 @@ class Desk:
             "external_type": "hid_credential",
             "card_number": number,
             "ends_at": clock.to_text(clock.now() + timedelta(days=2)),
-        } | changes
+        }
         return str(self._post("/acs/credentials/create", **body)["acs_credential"]["acs_credential_id"])
 
     def ends_in(self, acs_credential_id: str, span: timedelta) -> None:
@@ -366,11 +366,9 @@ class Desk:
         assert not journal.unfinished_attempts
         assert not journal.double, "a credential live on two cards"
         assert journal.first_broken is None, "the audit trail is not whole"
-        texts = [text_on(card.memory) for card in self.cards]
-        for credential in self._credentials():
-            number, state = credential["card_number"], journal.jobs[credential["acs_credential_id"]]
-            if not credential["is_issued"] and state != "verified":
-                assert number is None or number not in texts, "on a card, and not issued"
+        texts = {text_on(card.memory) for card in self.cards}
+        not_issued = {c["card_number"] for c in self._credentials() if not c["is_issued"]} - {None}
+        assert not texts & not_issued, "on a card, and not issued"
 
     def _credentials(self) -> list[dict[str, Any]]:
         credentials: list[dict[str, Any]] = self._post("/acs/credentials/list", limit=500)["acs_credentials"]
@@ -389,16 +387,18 @@ class _Journal:
     def __init__(self, path: Path) -> None:
         with closing(sqlite3.connect(path)) as file:
             file.row_factory = sqlite3.Row
-            rows = lambda sql: file.execute(sql).fetchall()  # noqa: E731
-            self.jobs = {row[0]: row[1] for row in rows("SELECT acs_credential_id, state FROM jobs ORDER BY job_id")}
-            self.reports = dict(rows("SELECT idempotency_key, state FROM outbox"))
-            self.applied_to = [
-                row[0] for row in rows("SELECT acs_credential_id FROM outbox WHERE state = 'acknowledged' ORDER BY 1")
-            ]
-            (self.verified,) = rows("SELECT count(*) FROM attempts WHERE outcome = 'verified'")[0]
-            self.unfinished_attempts = rows("SELECT * FROM attempts WHERE outcome IN ('bound', 'writing')")
+
+            def rows(sql: str) -> list[sqlite3.Row]:
+                return file.execute(sql).fetchall()
+
+            self.jobs = dict(map(tuple, rows("SELECT acs_credential_id, state FROM jobs ORDER BY job_id")))
+            self.reports = dict(map(tuple, rows("SELECT idempotency_key, state FROM outbox")))
+            acknowledged = rows("SELECT acs_credential_id FROM outbox WHERE state = 'acknowledged' ORDER BY 1")
+            self.applied_to = [row[0] for row in acknowledged]
+            self.verified = rows("SELECT count(*) FROM attempts WHERE outcome = 'verified'")[0][0]
+            self.unfinished_attempts = rows("SELECT 1 FROM attempts WHERE outcome IN ('bound', 'writing')")
             self.double = rows(
-                "SELECT acs_credential_id FROM cards WHERE standing = 'live' GROUP BY 1 HAVING count(*) > 1"
+                "SELECT 1 FROM cards WHERE standing = 'live' GROUP BY acs_credential_id HAVING count(*) > 1"
             )
             entries = [{**row, "detail": json.loads(row["detail"])} for row in rows("SELECT * FROM audit ORDER BY seq")]
             self.first_broken = audit.first_broken(entries)
