@@ -19,14 +19,16 @@ import pytest
 
 from agent import clock
 from agent.journal import Inspection, JobState, Journal
+from agent.sandbox.app import create_app
 from drivers.pcsc.simulator import SimulatedCard
 from tests.agent.guests import create, delete
 from tests.agent.journal.desk_life import sample, verified
 from tests.rig.cards import fresh_card, text_on
 from tests.rig.daemon import Daemon, until
 from tests.rig.disk import FAULTS, Disk
+from tests.rig.gate import Gate
 from tests.rig.pcscd import Pcscd
-from tests.rig.sandbox import Sandbox, running_sandbox
+from tests.rig.sandbox import Sandbox, running_sandbox, serving
 
 pytestmark = [pytest.mark.pcscd, pytest.mark.promise(1, 2, 3, 5, 7), pytest.mark.timeout(400)]
 
@@ -215,6 +217,30 @@ def test_stopped_while_a_page_listens(daemon: Daemon, service: httpx.Client, pcs
         assert list(lines)
     daemon.start()
     issued_once(service, credential, card)
+
+
+def test_stopped_while_the_service_hangs(tmp_path: Path, sandbox: Sandbox, service: httpx.Client, pcscd: Pcscd) -> None:
+    """The report was sent, and no answer comes: the stop doesn't wait for it, and the next start sends it again."""
+    gate = Gate()
+    with serving(gate.wrap(create_app(sandbox.store, sandbox.key))) as url:
+        daemon = Daemon(tmp_path, url, sandbox.key, encoder=ENCODER)
+        daemon.start()
+        credential = create(service, NUMBER)
+        card = SimulatedCard(fresh_card("NTAG213"))
+        pcscd.put(card)
+        assert gate.reached.wait(60)
+        process = daemon._process
+        assert process is not None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(STOP_S) == 0
+        daemon._process = None
+        with looking(daemon) as journal:
+            assert journal.count_reports() == 1
+        gate.is_open.set()
+        daemon.start()
+        issued_once(service, credential, card)
+        assert len(set(gate.keys)) == 1
+        daemon.kill()
 
 
 # The reader's daemon

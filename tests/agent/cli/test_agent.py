@@ -186,5 +186,10 @@ def test_when_the_agent_ends(daemon: Daemon):
     with sqlite3.connect(daemon.folder / "journal.sqlite3") as journal:
         journal.execute("DROP TRIGGER audit_is")
         journal.execute("UPDATE audit SET actor = 'nobody' WHERE seq = 3")
-    assert daemon.command("audit", "--since", "7d")[1]["first_broken_entry"] == 3
+    code, tampered = daemon.command("audit", "--since", "7d")
+    assert (code, tampered["ok"], tampered["first_broken_entry"]) == (18, False, 3)
+    assert len(tampered["entries"]) == len(online["entries"])
+    run = card_encoder("audit", "--config", daemon.config)
+    assert (run.returncode, "nobody" in run.stdout) == (18, True)
+    assert "Entry 3 was changed" in run.stderr
     assert daemon.command("doctor")[0] == 18
