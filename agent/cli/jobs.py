@@ -68,9 +68,9 @@ def _show_reports(output: Output, reports: Mapping[str, Any], now: str) -> None:
     output.line(f"Reports that the service has not acknowledged: {reports['unfinished']}")
     for entry in reports["entries"]:
         since = f"{local_time(entry['created_at'])} ({age(entry['created_at'], now)})"
-        words = [f"  job {entry['job_id']}, {name_of(entry)}: {_REPORTS.get(entry['state'], entry['state'])} {since}"]
+        words = [f"  job {entry['job_id']}, {name_of(entry)}: {REPORTS.get(entry['state'], entry['state'])} {since}"]
         if entry["tries"]:
-            words.append(f"tried {entry['tries']} times")
+            words.append("tried once" if entry["tries"] == 1 else f"tried {entry['tries']} times")
         if entry["state"] == "pending":
             words.append(f"sent again by itself at {local_time(entry['next_try_at'])}")
         if entry["seen_to_by"]:
@@ -78,7 +78,8 @@ def _show_reports(output: Output, reports: Mapping[str, Any], now: str) -> None:
         output.line(f"{', '.join(words)}. {entry['last_answer'] or ''}".rstrip())
 
 
-_REPORTS = {"pending": "waits since", "refused": "REFUSED, kept since", "conflict": "IN CONFLICT, kept since"}
+REPORTS = {"pending": "waits since", "refused": "REFUSED, kept since", "conflict": "IN CONFLICT, kept since"}
+"""How reports stand that the service has not acknowledged."""
 
 
 _job = click.argument("job", metavar="JOB")

@@ -7,7 +7,7 @@ from typing import Any
 
 from agent.cli.wording import sentence
 
-_EVENTS: dict[str, str] = {
+EVENTS: dict[str, str] = {
     "picked": "{actor} asked for it to be encoded next{encoder}{picked}.",
     "unpicked": "Nobody waits for it any more: it takes its place in the queue again.",
     "writing": "Writing began: until the card is read back, what it holds is unknown{overwritten}.",
@@ -30,7 +30,7 @@ _EVENTS: dict[str, str] = {
 }
 """Every event that the journal records (its name is the first constant of `append` and `audit_job`)."""
 
-_WHY: dict[str, str] = {
+WHY: dict[str, str] = {
     "errors": "the service reports errors on it",
     "unknown_issue_with_acs_credential": "the service reports an unknown issue with it",
     "visionline_invalid": "Visionline says that it is not valid",
@@ -63,7 +63,7 @@ _VERIFIED = {"read_back": "it was read back and matches", "vendor_answer": "the 
 def told(entry: Mapping[str, Any]) -> str:
     """One entry as a sentence, with its subjects in brackets. An event of another version is told as it is."""
     detail = entry["detail"] if isinstance(entry["detail"], dict) else {}
-    event = _EVENTS.get(entry["event"])
+    event = EVENTS.get(entry["event"])
     text = event.format_map(_facts(entry, detail)) if event else _as_it_is(entry["event"], detail)
     subjects = {
         "job": entry["job_id"],
@@ -89,7 +89,7 @@ def _facts(entry: Mapping[str, Any], detail: Mapping[str, Any]) -> dict[str, str
         "verified": _VERIFIED.get(str(detail.get("verified_by")), str(detail.get("verified_by")))
         + (", and replaces another one" if detail.get("replaced") else ""),
         "error": str(error),
-        "why": _WHY.get(str(code), str(code)),
+        "why": WHY.get(str(code), str(code)),
         "reason": str(detail.get("reason")),
         "answer": str(detail.get("answer")),
         "desk": str(detail.get("desk")),
