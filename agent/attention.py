@@ -13,13 +13,11 @@ from agent import clock
 from agent.advice import next_step, take_back
 from agent.claims import Claims
 from agent.journal import Job, JobState, Journal
-from agent.overview import job_json
+from agent.overview import is_silent, job_json
 from agent.polling import Polling
 from agent.station import Spent, Station
 from agent.stations import Stations
 
-SILENT_S = 30.0
-"""A driver that has a card in hand and gives no sign of life for longer than this is shown to hang."""
 KEPT = timedelta(days=1)
 """How long a card that is to be taken back is shown beyond the end of its validity, if nobody says that it was."""
 _MOST_JOBS = 1000
@@ -89,13 +87,13 @@ def _claims(claims: Claims) -> Iterator[Group]:
 
 
 def _encoder(journal: Journal, station: Station) -> Iterator[Group]:
-    trouble, last, silent = station.trouble, station.last_outcome, station.stuck_for()
+    trouble, last = station.trouble, station.last_outcome
     if not station.online and trouble is not None:
         yield _group("encoder_offline", f"{station.name}: {trouble.message}", trouble.next_step)
-    elif silent > SILENT_S:
+    elif is_silent(station):
         yield _group(
             "encoder_silent",
-            f"{station.name} has given no sign of life for {silent:.0f} seconds, with a card on it.",
+            f"{station.name} has given no sign of life for {station.stuck_for():.0f} seconds, with a card on it.",
             "Leave the card there, unplug the encoder and plug it in again. If that is no help: sudo systemctl restart "
             "card-encoder. The card is read first then.",
         )

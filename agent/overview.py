@@ -12,6 +12,9 @@ from agent.polling import Polling
 from agent.station import Station
 from drivers.encoder import Stage
 
+SILENT_S = 30.0
+"""A driver that has a card in hand and gives no sign of life for longer than this is shown to hang."""
+
 
 def service_json(polling: Polling, *, key_refused: bool) -> dict[str, Any]:
     """How it stands with the credential service."""
@@ -100,8 +103,13 @@ def encoder_json(station: Station, acs_encoder_id: str) -> dict[str, Any]:
         "progress": progress
         and {"stage": str(progress.stage), "done": progress.done, "total": progress.total, "of": list(Stage)},
         "last_outcome": station.last_outcome,
-        "silent_for_s": round(station.stuck_for(), 1),
+        "silent": is_silent(station),
     }
+
+
+def is_silent(station: Station) -> bool:
+    """Whether the encoder has had a card in hand for long without a sign of life."""
+    return station.stuck_for() > SILENT_S
 
 
 def job_json(job: Job) -> dict[str, Any]:

@@ -12,8 +12,6 @@ from agent.cli.output import Output
 from agent.cli.to_see_to import show_to_see_to
 from agent.cli.wording import age, local_time
 
-_SILENT_S = 5.0
-
 
 @click.command(cls=Command)
 @click.pass_obj
@@ -44,8 +42,7 @@ def _condition(encoder: Mapping[str, Any]) -> str:
     if not encoder["online"]:
         return "offline"
     if encoder["job_id"] is not None:
-        quiet = encoder["silent_for_s"]
-        return f"at work on job {encoder['job_id']}" + (f", silent for {quiet:.0f} s" if quiet > _SILENT_S else "")
+        return f"at work on job {encoder['job_id']}" + (", NO SIGN OF LIFE" if encoder["silent"] else "")
     if encoder["take_the_card_away"]:
         return "online, take the card away"
     return "online, card there" if encoder["card_here"] else "online, waits for a card"

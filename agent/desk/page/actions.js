@@ -52,6 +52,16 @@ export async function cancel(job) {
   if (sure) await attempt(nameOf(job), () => post("/api/cancel", { job_id: job.job_id }));
 }
 
+// Whether it was taken back or settled otherwise: somebody has seen to the card that is out.
+export async function cardIsBack(job) {
+  const sure = await ask({
+    title: `Is the card of ${nameOf(job)} back?`,
+    text: "Then it leaves the list, and the audit trail says so.",
+    yes: "It is back",
+  });
+  if (sure) await attempt(nameOf(job), () => post("/api/cancel", { job_id: job.job_id }));
+}
+
 export const hold = (job) => attempt(nameOf(job), () => post("/api/hold", { job_id: job.job_id }));
 
 export const resume = (job) => attempt(nameOf(job), () => post("/api/resume", { job_id: job.job_id }));

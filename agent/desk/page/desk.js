@@ -6,11 +6,13 @@ import { updateEncoders } from "./encoders.js";
 import { updateChoice, updateLists } from "./jobs.js";
 
 const PAUSE_MS = 40;
+const SILENCE_MS = 31000; // an encoder that hangs tells nobody
 
 let state = null;
 let trays = [];
 let asked = false;
 let busy = false;
+let silence = 0;
 
 function updateService(service, desk) {
   setText(byId("desk-name"), desk);
@@ -49,6 +51,8 @@ function draw() {
   updateEncoders(state, trays);
   updateChoice(state);
   updateLists(state);
+  clearTimeout(silence);
+  if (state.encoders.some((encoder) => encoder.job_id !== null)) silence = setTimeout(refresh, SILENCE_MS);
 }
 
 // However many events come at once, the state is fetched once, and never twice at a time.

@@ -1,7 +1,7 @@
 // The lists of jobs: to be encoded, on hold, waiting, finished; and reports and what is left out.
 
 import { byId, button, keyed, make, setText, show } from "./dom.js";
-import { cancel, encode, hold, reencode, resume } from "./actions.js";
+import { cancel, cardIsBack, encode, hold, reencode, resume } from "./actions.js";
 import { jobFacts, jobState, nameOf, reportState, timeOf } from "./words.js";
 
 const chosenEncoder = () => byId("encoder").value || null;
@@ -10,7 +10,8 @@ const BUTTONS = [
   { text: "Encode next", act: (job) => encode(job, chosenEncoder()), main: true,
     on: (job) => job.state === "claimed" || (job.state === "waiting" && job.ready) },
   { text: "Let it go on", act: resume, main: true, on: (job) => job.state === "held" },
-  { text: "Send again", act: resume, on: (job) => job.state === "failed" },
+  { text: "Card is back", act: cardIsBack, main: true, on: (job) => job.out && job.state !== "verified" },
+  { text: "Send again", act: resume, on: (job) => job.state === "failed" || job.code === "report_refused" },
   { text: "Hold", act: hold, on: (job) => ["claimed", "waiting"].includes(job.state) },
   { text: "Cancel", act: cancel, on: (job) => ["claimed", "waiting", "held"].includes(job.state) },
   { text: "Use another card", act: (job) => reencode(job, chosenEncoder()), on: (job) => job.state === "writing" },
@@ -63,6 +64,9 @@ function list(id, items, keyOf, update, count = items.length) {
   if (counter) setText(counter, count ? String(count) : "");
 }
 
+// Cards that are out, and reports that the service refuses: as long as nobody has seen to them.
+const OUT = ["take_back", "conflict", "report_refused"];
+
 export function updateLists(state) {
   const busy = new Set(state.encoders.map((encoder) => encoder.job_id).filter((id) => id !== null));
   const job = (row, item) => updateJob(row, item, busy);
@@ -70,6 +74,9 @@ export function updateLists(state) {
   const names = new Map([...state.queue, ...state.recent].map((item) => [item.job_id, nameOf(item)]));
   const next = (item) => ["writing", "bound", "claimed"].includes(item.state) || (item.state === "waiting" && item.ready);
   const counts = state.jobs;
+  const out = state.to_see_to.filter((group) => OUT.includes(group.code));
+  list("out", out.flatMap((group) => group.jobs.map((item) => ({ ...item, out: true }))), key, job,
+    out.reduce((sum, group) => sum + group.count, 0));
   list("queue", state.queue.filter(next), key, job);
   list("held", state.queue.filter((item) => item.state === "held"), key, job, counts.held);
   list("waiting", state.queue.filter((item) => item.state === "waiting" && !item.ready), key, job);

@@ -33,6 +33,8 @@ const TONES = {
 export function jobState(job, isBusy) {
   if (isBusy) return { text: "On the encoder", tone: "busy" };
   if (job.state === "claimed" && job.picked) return { text: "Goes next", tone: "busy" };
+  if (job.seen_to_by) return { text: "Seen to", tone: "" };
+  if (job.out) return { text: job.code === "report_refused" ? "Report refused" : "Take the card back", tone: "trouble" };
   return { text: JOB_STATES[job.state] ?? job.state, tone: TONES[job.state] || "" };
 }
 
@@ -40,9 +42,10 @@ export function jobFacts(job) {
   const facts = [];
   if (job.state === "reported") facts.push(timeOf(job.updated_at));
   else if (job.reason && job.code !== "waiting_to_be_issued") facts.push(sentence(job.reason));
+  if (job.out || job.state === "held" || (job.state === "waiting" && !job.ready)) facts.push(job.next_step);
   if (job.reissue && job.code !== "needs_to_be_reissued") facts.push("To be encoded again.");
   if (job.ends_at && !["cancelled", "reported"].includes(job.state)) facts.push(`Valid until ${timeOf(job.ends_at)}`);
-  if (job.card_uid && ["writing", "reported", "verified", "orphaned"].includes(job.state)) facts.push(`card ${job.card_uid}`);
+  if (job.card_uid && ["writing", "reported", "verified", "orphaned", "failed"].includes(job.state)) facts.push(`card ${job.card_uid}`);
   return facts.filter(Boolean).join(" · ");
 }
 
@@ -70,6 +73,10 @@ export function encoderLine(encoder, queue) {
 
 function atWork(encoder, job) {
   const who = job ? nameOf(job) : "";
+  if (encoder.silent) {
+    return line("trouble", "trouble", "Trouble: the encoder gives no sign of life",
+      "Leave the card there, unplug the encoder and plug it in again.");
+  }
   const step = encoder.progress;
   if (!step || step.stage === "looking") return line("busy", "write", "Card found – leave it there", who);
   if (step.stage === "verifying") return line("busy", "write", "Checking – leave the card there", who);

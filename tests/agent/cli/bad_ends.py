@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from agent import attention, clock, picking
+from agent import clock, overview, picking
 from agent.attempts import Attempt
 from agent.cli.app import call
 from agent.journal import Job, JobState
@@ -327,7 +327,7 @@ async def pcscd_gone(desk: Desk) -> None:
 async def hung(desk: Desk) -> str:
     made = await desk.credential()
     let_go, station = threading.Event(), desk.running.agent.stations[0]
-    desk.monkeypatch.setattr(attention, "SILENT_S", 0.0)
+    desk.monkeypatch.setattr(overview, "SILENT_S", 0.0)
 
     def hang(name: str, phase: steps.Phase) -> None:
         if name == "card.exchange" and phase == "before":
@@ -666,7 +666,11 @@ CASES: list[BadEnd] = [
         "a driver that hangs",
         hung,
         queue=("Desk has given no sign of life", "Leave the card there, unplug the encoder and plug it in again."),
-        status=("Desk has given no sign of life", "sudo systemctl restart card-encoder", "at work on job {job}"),
+        status=(
+            "Desk has given no sign of life",
+            "sudo systemctl restart card-encoder",
+            "at work on job {job}, NO SIGN OF LIFE",
+        ),
         ends_in=("claimed",),
     ),
     BadEnd(

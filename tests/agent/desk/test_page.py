@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,10 +12,14 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from agent import overview
 from agent.journal import JobState
+from drivers import steps
 from tests.rig.agent import VIRTUAL, Running, running_agent
 from tests.rig.browser import Visit, browser_page
+from tests.rig.lies import says
 from tests.rig.sandbox import Sandbox, running_sandbox
+from tests.rig.scripted import error, lying
 
 pytestmark = pytest.mark.browser
 
@@ -182,3 +187,52 @@ async def test_reports_wait_for_the_service(tmp_path: Path, visit: Visit) -> Non
             await expect(page.locator("#reports .row")).to_contain_text("again")
             await expect(big_line(page)).to_have_text("Done – take the card away")
             await page.goto("about:blank")
+
+
+@pytest.mark.promise(7)
+async def test_a_card_that_is_out_is_shown_until_it_is_back(tmp_path: Path, sandbox: Sandbox, visit: Visit) -> None:
+    page = visit.page
+    async with lying(sandbox.url) as liar, running_agent(tmp_path, liar.front.url, sandbox.key) as desk:
+        liar.lie("request.report", says((404, error("acs_credential_not_found"))), times=1)
+        await page.goto(await desk.link())
+        await expect(big_line(page)).to_have_text("Put a card on the encoder")
+        first = await page.locator("#queue .row .name").first.inner_text()
+        uid = desk.encoder.put()
+        out = row(page, "out", first)
+        await expect(out).to_contain_text("Take the card back")
+        await expect(out).to_contain_text(f"Take card {uid} back, then say so")
+        desk.encoder.take()
+        liar.lie("request.report", says((400, error("invalid_input"))), times=1)
+        await desk.until(lambda: not desk.agent.stations[0].card_here, "the card to be gone")
+        second = await page.locator("#queue .row .name").first.inner_text()
+        desk.encoder.put()
+        await expect(row(page, "out", second)).to_contain_text("Report refused")
+        await expect(page.locator("#out-count")).to_have_text("2")
+        await row(page, "out", second).get_by_role("button", name=re.compile("Send again")).click()
+        await expect(row(page, "recent", second)).to_contain_text("Issued")
+        await out.get_by_role("button", name=re.compile("Card is back")).click()
+        await page.get_by_role("button", name="It is back").click()
+        await expect(page.locator("#out-part")).not_to_be_visible()
+        await expect(row(page, "recent", first)).to_contain_text("Seen to")
+
+
+@pytest.mark.promise(7)
+async def test_an_encoder_that_hangs(auto: Running, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "SILENT_S", 0.0)
+    await visit.page.goto(await auto.link())
+    await expect(big_line(visit.page)).to_have_text("Put a card on the encoder")
+    let_go = threading.Event()
+
+    def hang(name: str, _: steps.Phase) -> None:
+        if name == "card.exchange":
+            let_go.wait(60)
+
+    steps.observe(hang)
+    try:
+        auto.encoder.put()
+        await expect(big_line(visit.page)).to_have_text("Trouble: the encoder gives no sign of life")
+        await expect(visit.page.locator(".encoder .small")).to_contain_text("unplug the encoder")
+    finally:
+        steps.observe()
+        let_go.set()
+    await expect(big_line(visit.page)).to_have_text("Done – take the card away")
