@@ -80,11 +80,10 @@ class Notice:
     wanted_by: str | None
 
 
-_COLUMNS = (
-    "acs_credential_id, journal_id, desk, token, standing, card_uid, wanted_by, "
-    "standing = 'leased' AND leased_until < now() AS expired"
-)
 _LEASE = f"now() + make_interval(secs => {LEASE_S})"
+# One that ends later than any can was given by a clock that was ahead, and would outlive its desk.
+_RAN_OUT = f"(standing = 'leased' AND leased_until NOT BETWEEN now() AND now() + make_interval(secs => {2 * LEASE_S}))"
+_COLUMNS = f"acs_credential_id, journal_id, desk, token, standing, card_uid, wanted_by, {_RAN_OUT} AS expired"
 
 
 class Register:
@@ -212,18 +211,20 @@ class Register:
     ) -> dict[str, int]:
         """Make this desk's the first of these that may be: credential and token, `limit` at most.
 
-        What another desk has done isn't to be had: its card is out. A row that another desk is changing at this moment
-        is passed over.
+        What is this desk's already gets a new token, which overtakes whatever is under way with the old one; begun, it
+        stays so. What another desk has done isn't to be had: its card is out. A row that another desk is changing at
+        this moment is passed over.
         """
         with step("claim.grant"):
             rows = await self._claims(
                 "WITH chosen AS (SELECT c.acs_credential_id AS id FROM card_encoder.claims AS c "
                 "JOIN unnest(%s::text[]) WITH ORDINALITY AS wanted(id, place) ON wanted.id = c.acs_credential_id "
-                "WHERE c.standing = 'free' OR (c.standing = 'leased' AND c.leased_until < now()) "
-                "OR (c.standing = 'done' AND c.journal_id = %s) "
+                f"WHERE standing = 'free' OR {_RAN_OUT} OR journal_id = %s "
                 "ORDER BY place LIMIT %s FOR UPDATE OF c SKIP LOCKED) "
-                f"UPDATE card_encoder.claims SET journal_id = %s, desk = %s, standing = %s, leased_until = {_LEASE}, "
-                "token = nextval('card_encoder.tokens'), card_uid = NULL, wanted_by = NULL, changed_at = now() "
+                f"UPDATE card_encoder.claims SET journal_id = %s, desk = %s, leased_until = {_LEASE}, "
+                "standing = CASE standing WHEN 'begun' THEN 'begun' ELSE %s END, "
+                "card_uid = CASE standing WHEN 'begun' THEN card_uid END, "
+                "token = nextval('card_encoder.tokens'), wanted_by = NULL, changed_at = now() "
                 f"FROM chosen WHERE acs_credential_id = id RETURNING {_COLUMNS}",
                 list(acs_credential_ids),
                 self._me,
@@ -248,7 +249,8 @@ class Register:
         with step("claim.hand_over"):
             await self._work.execute(
                 "UPDATE card_encoder.claims SET journal_id = wanted_by, standing = 'leased', wanted_by = NULL, "
-                "desk = (SELECT max(desk) FROM card_encoder.desks WHERE journal_id = wanted_by), "
+                "desk = coalesce((SELECT desk FROM card_encoder.desks WHERE journal_id = wanted_by "
+                "ORDER BY seen_at DESC LIMIT 1), 'another desk'), "
                 f"token = nextval('card_encoder.tokens'), leased_until = {_LEASE}, changed_at = now() "
                 "WHERE acs_credential_id = %s AND token = %s AND wanted_by IS NOT NULL",
                 (claim.acs_credential_id, claim.token),
@@ -274,7 +276,7 @@ class Register:
         """A card is about to hold it. False where this token has been overtaken."""
         with step("claim.begin"):
             row = await self._row(
-                "UPDATE card_encoder.claims SET standing = 'begun', card_uid = %s, wanted_by = NULL, "
+                "UPDATE card_encoder.claims SET standing = 'begun', card_uid = NULLIF(%s, ''), wanted_by = NULL, "
                 "changed_at = now() WHERE acs_credential_id = %s AND journal_id = %s AND token = %s "
                 "AND standing IN ('leased', 'kept', 'begun') RETURNING token",
                 card_uid,
@@ -284,18 +286,28 @@ class Register:
             )
         return row is not None
 
-    async def settle(self, claim: Claim, standing: Standing, card_uid: str | None = None) -> None:
-        """Bring the row of a claim that is this desk's into line with the journal."""
+    async def settle(self, claim: Claim, standing: Standing, card_uid: str | None = None) -> bool:
+        """Bring the row of a claim that is this desk's into line with the journal. False where it has changed since."""
         with step("claim.settle"):
             freed = ", journal_id = NULL, desk = NULL" if standing == "free" else ""
-            await self._work.execute(
-                f"UPDATE card_encoder.claims SET standing = %s, card_uid = %s, leased_until = {_LEASE}, "
-                f"changed_at = now(){freed} WHERE acs_credential_id = %s AND journal_id = %s AND token = %s",
-                (standing, card_uid, claim.acs_credential_id, self._me, claim.token),
+            row = await self._row(
+                f"UPDATE card_encoder.claims SET standing = %s, card_uid = NULLIF(%s, ''), leased_until = {_LEASE}, "
+                f"changed_at = now(){freed} WHERE acs_credential_id = %s AND journal_id = %s AND token = %s "
+                "AND standing = %s RETURNING token",
+                standing,
+                card_uid,
+                claim.acs_credential_id,
+                self._me,
+                claim.token,
+                claim.standing,
             )
+        return row is not None
 
     async def begun_elsewhere(self, card_uid: str, acs_credential_ids: Collection[str]) -> set[str]:
-        """The credentials that other desks have begun on this card, and those of these that they have begun."""
+        """The credentials that other desks have begun on this card, and those of these that they have begun.
+
+        A card without a UID is none that another desk knows.
+        """
         with step("claim.begun_elsewhere"):
             rows = await self._claims(
                 f"SELECT {_COLUMNS} FROM card_encoder.claims WHERE standing = 'begun' AND journal_id <> %s "

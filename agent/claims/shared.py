@@ -81,6 +81,8 @@ class SharedClaims(Claims):
         self._look_again = look_again
         self._register: Register | None = None
         self._trouble: str | None = "The claims database was not reached yet."
+        self._tried = asyncio.Event()
+        """Whether the database was looked for since the start: before that, it isn't away."""
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
         self._complete = False
@@ -144,10 +146,7 @@ class SharedClaims(Claims):
         tokens = await self._ask(lambda register: register.grant([acs_credential_id], 1, "leased"))
         if tokens:
             return tokens[acs_credential_id]
-        claim = await self._find(acs_credential_id)
-        if claim.journal_id == self._me and claim.standing in ("leased", "kept", "begun"):
-            return claim.token
-        raise _held_by(claim)
+        raise _held_by(await self._find(acs_credential_id))
 
     async def _find(self, acs_credential_id: str) -> Claim:
         (claim,) = await self._ask(lambda register: register.find([acs_credential_id]))
@@ -204,6 +203,7 @@ class SharedClaims(Claims):
         try:
             # Whoever holds the lock has no more than that to wait for either.
             async with asyncio.timeout(_PATIENCE_S):
+                await self._tried.wait()
                 await self._lock.acquire()
             try:
                 if self._register is not None:
@@ -314,24 +314,33 @@ class SharedClaims(Claims):
     async def _settle(self, register: Register, claim: Claim, job: Job | None) -> None:
         if claim.acs_credential_id in self._asked:
             # Kept in the register first: what only the journal thinks is kept could run out as a lease does.
-            await register.settle(claim, "kept")
             self._asked.discard(claim.acs_credential_id)
-            if self._journal.record_claims({claim.acs_credential_id: claim.token}):
+            if await register.settle(claim, "kept") and self._journal.record_claims(
+                {claim.acs_credential_id: claim.token}
+            ):
                 self._events.publish("job")
             return
         last = job or self._journal.last_job(claim.acs_credential_id)
-        standing: Standing = "free"
-        if last is not None and (job is not None or last.state not in (JobState.HELD, JobState.WAITING)):
-            standing = _STANDING.get(last.state, "free")
-        if job is not None and job.state is JobState.CLAIMED and job.claim_token == claim.token:
-            if claim.wanted_by and job.job_id not in self._in_hand and not job.picked:
-                self._journal.unclaim(job.job_id)
-                await register.hand_over(claim)
-                self._events.publish("job", job_id=job.job_id)
-                return
-            standing = "kept" if job.claim_kept else "leased"
+        if last is None:
+            return  # an earlier journal had it, and knew whether a card was begun: this one will be told to doubt
+        standing = self._standing(claim, last, begun_or_claimed=job is not None)
+        if standing == "kept" and claim.wanted_by and last.job_id not in self._in_hand and not last.picked:
+            self._journal.unclaim(last.job_id)
+            await register.hand_over(claim)
+            self._events.publish("job", job_id=last.job_id)
+            return
         if standing != claim.standing:
-            await register.settle(claim, standing, last.card_uid if last and standing == "begun" else None)
+            await register.settle(claim, standing, last.card_uid if standing == "begun" else None)
+
+    def _standing(self, claim: Claim, last: Job, *, begun_or_claimed: bool) -> Standing:
+        """What the journal says of a claim that is this desk's. `last` is the credential's newest job."""
+        if last.state in _STANDING and (begun_or_claimed or last.state is not JobState.HELD):
+            return _STANDING[last.state]
+        if self._journal.may_be_on_a_card(claim.acs_credential_id):
+            return "begun"  # though its job was cancelled, or held: on any other card it would be there twice
+        if last.state is JobState.CLAIMED and last.claim_token == claim.token:
+            return "kept" if last.claim_kept else "leased"
+        return "free"
 
     async def _without_a_claim(self, register: Register, job: Job) -> None:
         """The journal has it as this desk's, the register hasn't."""
@@ -354,13 +363,19 @@ class SharedClaims(Claims):
 
     async def _take_up(self, register: Register) -> None:
         """Take up as many as are kept ready."""
-        # An encoder that has begun a card is through with that one first, however long it takes to come back.
-        wanted = self._ahead - sum(_occupies(job) for job in self._journal.claimed_or_begun())
-        if wanted <= 0 or not self._complete:
+        if not self._ahead or not self._complete:
             return
-        candidates = self._journal.claimable(
-            wanted * _LOOKAHEAD, vendors=self._vendors, without={*self._elsewhere, *self._done, *self._taking}
-        )
+        # What goes on a card that this desk has begun takes no other one's place: only that card can come for it.
+        own = self._journal.claimable(_LOOKAHEAD, vendors=self._vendors, without=self._not_for_us(), own_card=True)
+        if own:
+            await register.find(own)
+            if self._journal.record_claims(await register.grant(own, len(own), "kept")):
+                self._events.publish("job")
+        # An encoder that has begun a card is through with that one first, however long it takes to come back.
+        wanted = self._ahead - self._journal.kept_or_begun()
+        if wanted <= 0:
+            return
+        candidates = self._journal.claimable(wanted * _LOOKAHEAD, vendors=self._vendors, without=self._not_for_us())
         if candidates:
             for row in await register.find(candidates):
                 if row.standing == "done" and row.journal_id != self._me:
@@ -371,6 +386,9 @@ class SharedClaims(Claims):
                 return
         if self._card_waits():
             await self._ask_another_desk(register)
+
+    def _not_for_us(self) -> set[str]:
+        return {*self._elsewhere, *self._done, *self._taking}
 
     async def _ask_another_desk(self, register: Register) -> None:
         """A card lies here, and what waits is kept ready at other desks, where perhaps none does."""
@@ -404,6 +422,7 @@ class SharedClaims(Claims):
     def _set_state(self, register: Register | None, trouble: str | None) -> None:
         was_up, before = self._register is not None, self._trouble
         self._register, self._trouble = register, trouble
+        self._tried.set()
         if trouble is not None and was_up:
             log.warning("claims database is down", error=trouble)
         elif register is not None:
@@ -418,12 +437,6 @@ _AWAY = "The claims database can't be reached"
 def _is_held(job: Job, mine: Mapping[str, Claim]) -> bool:
     claim = mine.get(job.acs_credential_id)
     return claim is not None and (claim.token == job.claim_token or job.state is not JobState.CLAIMED)
-
-
-def _occupies(job: Job) -> bool:
-    if job.state is JobState.CLAIMED:
-        return job.claim_kept and not job.picked
-    return job.state in (JobState.BOUND, JobState.WRITING)
 
 
 def _held_by(claim: Claim) -> EncoderError:

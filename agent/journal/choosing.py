@@ -11,12 +11,12 @@ from drivers.encoder import FoundCard
 _IN_ORDER = "ORDER BY priority DESC, sort_key, job_id LIMIT 1"
 # The credential is on a card already: one that this desk wrote, or, where it was issued elsewhere, one that the
 # service knows by its number or UID. Unless a person said that another card replaces it, it goes on that card alone.
-_WRITTEN_HERE = (
+WRITTEN_HERE = (
     "EXISTS (SELECT 1 FROM cards WHERE cards.acs_credential_id = jobs.acs_credential_id AND standing <> 'void')"
 )
-_HAS_A_CARD = f"(replace_card = 0 AND (issued = 1 OR {_WRITTEN_HERE}))"
+_HAS_A_CARD = f"(replace_card = 0 AND (issued = 1 OR {WRITTEN_HERE}))"
 _IS_THIS_CARDS = """acs_credential_id = (SELECT acs_credential_id FROM cards WHERE uid = ? AND standing <> 'void')"""
-_HAS_THIS_CARDS_NUMBER = f"issued = 1 AND card_number COLLATE NOCASE IN (?, ?) AND NOT {_WRITTEN_HERE}"
+_HAS_THIS_CARDS_NUMBER = f"issued = 1 AND card_number COLLATE NOCASE IN (?, ?) AND NOT {WRITTEN_HERE}"
 
 
 class Choosing(Reading):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from agent import clock
-from agent.journal.choosing import Choosing
+from agent.journal.choosing import WRITTEN_HERE, Choosing
+from agent.journal.intake import JOURNAL_LOST
 from agent.journal.model import Job, JobState
 from agent.journal.reading import JOINS_ARE_DONE
 from agent.journal.rows import audit_job, job_of, move
@@ -40,10 +41,18 @@ class Claiming(Choosing):
                 f"UPDATE jobs SET state = 'claimed', updated_at = ? WHERE {which}", (clock.now_text(),)
             ).rowcount
 
-    def claimable(self, limit: int, *, vendors: Collection[str | None], without: Collection[str] = ()) -> list[str]:
+    def claimable(
+        self,
+        limit: int,
+        *,
+        vendors: Collection[str | None],
+        without: Collection[str] = (),
+        own_card: bool = False,
+    ) -> list[str]:
         """The credentials that wait for their first card and may be encoded now, the oldest first, `limit` at most.
 
         `vendors` are those whose content this desk can write, None standing for card numbers; `without` are left out.
+        `own_card` asks for those instead that this desk has begun a card for: they go on no other one.
         """
         named = [vendor for vendor in vendors if vendor is not None]
         plain = "vendor IS NULL" if None in vendors else "0"
@@ -51,10 +60,30 @@ class Claiming(Choosing):
             f"SELECT acs_credential_id FROM jobs WHERE state = 'waiting' AND ready = 1 AND issued = 0 "
             f"AND ({plain} OR vendor IN ({','.join('?' * len(named))})) "
             f"AND acs_credential_id NOT IN ({','.join('?' * len(without))}) AND {JOINS_ARE_DONE} "
+            f"AND {'' if own_card else 'NOT '}{WRITTEN_HERE} "
             "ORDER BY sort_key, job_id LIMIT ?",
             *(*named, *without, limit),
         )
         return [row["acs_credential_id"] for row in rows]
+
+    def kept_or_begun(self) -> int:
+        """How many cards this desk will write next that are anybody's: begun, or kept for whichever comes."""
+        row = self._database.row(
+            "SELECT count(*) AS n FROM jobs WHERE state IN ('bound', 'writing') OR (state = 'claimed' "
+            f"AND claim_kept = 1 AND picked = 0 AND NOT {WRITTEN_HERE})"
+        )
+        return int(row["n"]) if row else 0
+
+    def may_be_on_a_card(self, acs_credential_id: str) -> bool:
+        """Whether a card of this desk holds it, or may: one that this journal knows, or one that a lost one knew."""
+        row = self._database.row(
+            "SELECT 1 FROM cards WHERE acs_credential_id = ? AND standing <> 'void' "
+            "UNION ALL SELECT 1 FROM jobs WHERE acs_credential_id = ? AND (held_by = 'journal' OR consent = ?) LIMIT 1",
+            acs_credential_id,
+            acs_credential_id,
+            JOURNAL_LOST,
+        )
+        return row is not None
 
     def claimed_or_begun(self) -> list[Job]:
         """The jobs that are this desk's, from taken up to reported."""
