@@ -10,6 +10,9 @@ BUILD_PACKAGES := python3-venv python3-dev gcc libc6-dev libpcsclite-dev pkg-con
 TEST_PACKAGES  := $(BUILD_PACKAGES) pcscd vsmartcard-vpcd postgresql systemd systemd-container dbus udev umockdev kmod util-linux \
                   chromium $(if $(shell command -v npm),,npm)
 
+# A file's tests stay together: many share what is slow to start.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+
 define need
 	@missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
 	if [ -n "$$missing" ]; then \
@@ -26,7 +29,7 @@ demo: .venv/.run
 
 test: .venv/.test .venv-seam2/.done
 	@$(call need,$(TEST_PACKAGES))
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 check: .venv/.test
 	$(BIN)/ruff format --check .
@@ -49,7 +52,7 @@ soak: .venv/.test
 # docs/promises.md, with the numbers of a run of all tests.
 promises: .venv/.test .venv-seam2/.done
 	@$(call need,$(TEST_PACKAGES))
-	$(BIN)/pytest --promises=docs/promises.md $(ARGS)
+	$(BIN)/pytest $(PARALLEL) --promises=docs/promises.md $(ARGS)
 
 .venv/.run: pyproject.toml
 	@$(call need,$(BUILD_PACKAGES))

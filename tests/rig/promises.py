@@ -11,7 +11,7 @@ import ast
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,18 +86,17 @@ class Report:
     file: Path
     proofs: dict[str, Proof] = field(default_factory=dict)
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> object:
-        report: pytest.TestReport = yield
-        if promises := promises_of(item):
-            proof = self.proofs.setdefault(name_of(item), Proof(name_of(item), promises))
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        facts = dict(report.user_properties)
+        if promises := facts.get("promises"):
+            name = report.nodeid.partition("[")[0]
+            proof = self.proofs.setdefault(name, Proof(name, tuple(promises)))
             if report.skipped and not proof.cases:
                 proof.not_run = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             elif report.when == "call" and report.passed:
                 counted = [number for name, number in report.user_properties if name == "cases"]
                 proof.cases += sum(counted) if counted else 1
                 proof.not_run = ""
-        return report
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if exitstatus == pytest.ExitCode.OK:
@@ -115,8 +114,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--promises", type=Path, metavar="FILE", help="write there what this run proves")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Have the report say which promises it is about: it may be read in another process than this one."""
+    report = yield
+    if promises := promises_of(item):
+        report.user_properties.append(("promises", list(promises)))
+    return report
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    if file := config.getoption("promises"):
+    file = config.getoption("promises")
+    if file and not hasattr(config, "workerinput"):  # of several processes the first one writes
         config.pluginmanager.register(Report(file), "promises-report")
 
 
