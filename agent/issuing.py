@@ -132,6 +132,8 @@ class Issuing:
         try:
             await in_thread(work)
         except EncoderError as error:
+            if job.state is JobState.WRITING and isinstance(error, IncompatibleCardFormat):
+                error.next_step = _begun_with_this_card(job)
             self._record_failure(job, encoding.attempt, encoding.uid, error)
             if isinstance(error, (NotEncodable, CredentialDeleted, _ContentChanged)):
                 self._follow_service(job, await fresh)
@@ -309,6 +311,16 @@ class _Encoding:
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         """From the encoder's thread: have the loop do it, and wait for it."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _begun_with_this_card(job: Job) -> str:
+    """What a person does where the card on which a job was begun is refused: no other one would be taken."""
+    credential = job.acs_credential_id
+    return (
+        "Its writing was begun on this card: put it down once more, after `card-encoder encode "
+        f"{credential} --overwrite` where what it holds may be lost. If it stays so: `card-encoder reencode "
+        f"{credential} --replace-card --reason TEXT` gives this card up and writes another one."
+    )
 
 
 async def _result(task: asyncio.Task[T]) -> T:

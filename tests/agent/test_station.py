@@ -257,3 +257,28 @@ async def test_a_locked_card_is_refused_and_the_next_one_taken(desk: Running, se
     assert station.last_outcome["error"]["type"] == "incompatible_card_format"
     await swap(desk)
     await issued(desk, first)
+
+
+@pytest.mark.promise(5, 7)
+async def test_a_card_that_was_begun_and_can_not_be_finished_says_the_way_out(
+    desk: Running, service: httpx.Client
+) -> None:
+    """Another card would not be taken for this job: so the advice is not to take one."""
+    credential = create(service, "1")
+    await poll(desk)
+    desk.encoder.fail_next("torn")
+    uid = await swap(desk)
+    await desk.until(lambda: job(desk, credential).state is JobState.WRITING, "the tear")
+    await desk.until(lambda: not desk.agent.stations[0].card_here, "the card to be gone")
+    desk.encoder.fail_next("locked")
+    desk.encoder.put(uid)
+    outcome = await desk.until(
+        lambda: (o := desk.agent.stations[0].last_outcome) and o["error"]["type"] != "encoding_interrupted" and o,
+        "the card to be refused",
+    )
+    assert outcome["error"]["type"] == "incompatible_card_format"
+    assert f"reencode {credential} --replace-card" in outcome["error"]["next_step"]
+    assert "Take another card" not in outcome["error"]["next_step"]
+    assert job(desk, credential).state is JobState.WRITING
+    await swap(desk, uid)
+    await issued(desk, credential)
