@@ -321,7 +321,8 @@ class Register:
     async def notices(self) -> AsyncGenerator[Notice, None]:
         """What becomes of rows, from now on, until the connection is lost: then psycopg.Error."""
         async for notice in self._ear.notifies():
-            yield Notice(**json.loads(notice.payload))
+            with contextlib.suppress(ValueError, TypeError):  # anybody who may connect can say anything there
+                yield Notice(**json.loads(notice.payload))
 
     async def _row(self, sql: str, *values: object) -> dict[str, Any] | None:
         return await (await self._work.execute(sql, values)).fetchone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 
 from agent import clock
@@ -46,13 +47,15 @@ class Claiming(Choosing):
         limit: int,
         *,
         vendors: Collection[str | None],
+        joiners: bool,
         without: Collection[str] = (),
         own_card: bool = False,
     ) -> list[str]:
         """The credentials that wait for their first card and may be encoded now, the oldest first, `limit` at most.
 
         `vendors` are those whose content this desk can write, None standing for card numbers; `without` are left out.
-        `own_card` asks for those instead that this desk has begun a card for: they go on no other one.
+        What joins others is among them only with `joiners`. `own_card` asks for those instead that this desk has begun
+        a card for: they go on no other one.
         """
         named = [vendor for vendor in vendors if vendor is not None]
         plain = "vendor IS NULL" if None in vendors else "0"
@@ -60,7 +63,7 @@ class Claiming(Choosing):
             f"SELECT acs_credential_id FROM jobs WHERE state = 'waiting' AND ready = 1 AND issued = 0 "
             f"AND ({plain} OR vendor IN ({','.join('?' * len(named))})) "
             f"AND acs_credential_id NOT IN ({','.join('?' * len(without))}) AND {JOINS_ARE_DONE} "
-            f"AND {'' if own_card else 'NOT '}{WRITTEN_HERE} "
+            f"AND {'1' if joiners else _JOINS_NOTHING} AND {'' if own_card else 'NOT '}{WRITTEN_HERE} "
             "ORDER BY sort_key, job_id LIMIT ?",
             *(*named, *without, limit),
         )
@@ -110,14 +113,16 @@ class Claiming(Choosing):
                 for acs_credential_id, token in tokens.items()
             )
 
-    def unclaim(self, job_id: int) -> None:
-        """It isn't this desk's any more, or never was; no byte has been written. It waits like all others."""
+    def unclaim(self, job_ids: Collection[int]) -> None:
+        """They aren't this desk's any more, or never were; no byte has been written. They wait like all others."""
+        if not job_ids:
+            return
         with self._database.transaction("unclaim") as connection:
-            move(connection, job_of(connection, job_id), JobState.WAITING)
             connection.execute(
-                "UPDATE jobs SET picked = 0, priority = 0, wanted_encoder = NULL, replace_card = 0, overwrite = 0 "
-                "WHERE job_id = ?",
-                (job_id,),
+                "UPDATE jobs SET state = 'waiting', claim_token = NULL, claim_kept = 0, picked = 0, priority = 0, "
+                "wanted_encoder = NULL, replace_card = 0, overwrite = 0, updated_at = ? "
+                "WHERE job_id IN (SELECT value FROM json_each(?)) AND state = 'claimed'",
+                (clock.now_text(), json.dumps(list(job_ids))),
             )
 
     def set_claim(self, job_id: int, token: int) -> None:

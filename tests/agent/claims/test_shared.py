@@ -21,6 +21,7 @@ from tests.agent.claims.two_desks import (
     state_of,
     two,
     verified,
+    whose,
 )
 from tests.agent.guests import create, job, poll, swap
 from tests.rig.agent import VIRTUAL, Running, running_agent
@@ -74,9 +75,7 @@ async def test_cards_at_both_desks_are_issued_once_each(
 async def test_a_guest_who_comes_to_the_other_desk(one: Running, two: Running, service: httpx.Client) -> None:
     """What a desk only keeps ready is handed over to the one where somebody stands."""
     wanted = create(service, "300")
-    await state_of(one, wanted, JobState.CLAIMED, JobState.WAITING)
-    await one.until(lambda: bool(one.agent.journal.claimed_or_begun() or two.agent.journal.claimed_or_begun()), "claim")
-    holder, other = (one, two) if one.agent.journal.claimed_or_begun() else (two, one)
+    holder, other = await whose(wanted, one, two)
     await poll(other)
     await swap(other)
     answer = await outcome(other, wanted)
@@ -157,8 +156,7 @@ async def test_a_card_that_one_desk_left_torn_is_not_blank_at_another(
     desks: Desks, one: Running, two: Running, service: httpx.Client
 ) -> None:
     first = create(service, "701")
-    await one.until(lambda: bool(one.agent.journal.claimed_or_begun() or two.agent.journal.claimed_or_begun()), "claim")
-    holder, other = (one, two) if one.agent.journal.claimed_or_begun() else (two, one)
+    holder, other = await whose(first, one, two)
     holder.encoder.fail_next("torn")
     uid = await swap(holder)
     await state_of(holder, first, JobState.WRITING)

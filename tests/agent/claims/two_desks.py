@@ -34,12 +34,18 @@ class Desks:
     service: Sandbox
     lines: dict[str, Line]
 
-    def running(self, name: str, encoder: dict[str, Any] = VIRTUAL, **claims: Any) -> Any:
+    def running(
+        self, name: str, encoder: dict[str, Any] = VIRTUAL, *, service_url: str | None = None, **claims: Any
+    ) -> Any:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         url = self.postgres.url(self.database, self.lines[name].port)
         return running_agent(
-            folder, self.service.url, self.service.key, encoders=[encoder], claims={"url": url, "desk": name, **claims}
+            folder,
+            service_url or self.service.url,
+            self.service.key,
+            encoders=[encoder],
+            claims={"url": url, "desk": name, **claims},
         )
 
     def rows(self) -> dict[str, dict[str, Any]]:
@@ -84,6 +90,18 @@ async def state_of(desk: Running, acs_credential_id: str, *states: JobState) -> 
         lambda: (found := desk.agent.journal.last_job(acs_credential_id)) and found.state in states,
         f"{acs_credential_id} to be {states}",
     )
+
+
+async def whose(acs_credential_id: str, one: Running, two: Running) -> tuple[Running, Running]:
+    """The desk that has this credential ready, as soon as one has it, and the other one."""
+    waiting = [asyncio.create_task(state_of(desk, acs_credential_id, JobState.CLAIMED)) for desk in (one, two)]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        return (one, two) if waiting[0].done() else (two, one)
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def outcome(desk: Running, acs_credential_id: str, **wish: Any) -> EncoderError | None:
