@@ -92,7 +92,9 @@ class Picking:
         if problem is not None:
             raise problem
         if job.state is not JobState.BOUND and not self._stations.is_busy_with(job):
-            async with self._claims.taking(job, replace_card=wish.replace_card) as token:
+            async with self._claims.taking(
+                job, replace_card=wish.replace_card, who=wish.who, reason=wish.reason
+            ) as token:
                 job = self._journal.pick(
                     wish.acs_credential_id,
                     actor=wish.who,

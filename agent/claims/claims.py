@@ -27,8 +27,12 @@ class Claims(ABC):
         """
 
     @abstractmethod
-    def taking(self, job: Job, *, replace_card: bool) -> AbstractAsyncContextManager[int | None]:
+    def taking(
+        self, job: Job, *, replace_card: bool, who: str, reason: str | None
+    ) -> AbstractAsyncContextManager[int | None]:
         """A person picks this job: within the context it is this desk's. Gives the token of a claim that is new.
+
+        With `replace_card` no desk can keep it, and `who` said so and why is in the audit trail before that.
 
         Raises:
             EncoderError: it is another desk's, or that can't be told.
@@ -79,7 +83,9 @@ class LocalClaims(Claims):
         """See `Claims.claim`."""
         return self._auto and bool(self._journal.claim(joiners=joiners))
 
-    def taking(self, job: Job, *, replace_card: bool) -> AbstractAsyncContextManager[int | None]:
+    def taking(
+        self, job: Job, *, replace_card: bool, who: str, reason: str | None
+    ) -> AbstractAsyncContextManager[int | None]:
         """See `Claims.taking`."""
         return nullcontext()
 

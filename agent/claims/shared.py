@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -126,18 +126,18 @@ class SharedClaims(Claims):
         # A card that comes back to be written again is its own claim: it is only at one desk.
         return bool(self._ahead) and bool(self._journal.claim(joiners=joiners, only_issued=True))
 
-    def taking(self, job: Job, *, replace_card: bool) -> AbstractAsyncContextManager[int | None]:
-        """See `Claims.taking`."""
-        return self._take(job, replace_card)
-
     @asynccontextmanager
-    async def _take(self, job: Job, replace_card: bool) -> AsyncIterator[int | None]:
+    async def taking(self, job: Job, *, replace_card: bool, who: str, reason: str | None) -> AsyncIterator[int | None]:
+        """See `Claims.taking`."""
         while others := self._taking.get(job.acs_credential_id):
             await others.over.wait()  # a new token overtakes the one that they are about to get
             job = self._journal.job(job.job_id)
         if not (job.needs_a_claim or replace_card) or job.claim_token is not None:
             yield None
             return
+        if replace_card:
+            # What was taken over is free again where the agent dies before the job is picked.
+            self._journal.record_word(job.job_id, actor=who, reason=reason)
         taking = self._taking[job.acs_credential_id] = _Taking()
         try:
             yield await self._token_for(job.acs_credential_id, replace_card, taking.changed)
@@ -228,6 +228,7 @@ class SharedClaims(Claims):
         try:
             # Whoever holds the lock has no more than that to wait for either.
             async with asyncio.timeout(_PATIENCE_S):
+                await self._tried.wait()
                 await self._lock.acquire()
             try:
                 if (register := self._register) is not None:
@@ -376,6 +377,8 @@ class SharedClaims(Claims):
         if last is None:
             return  # an earlier journal had it, and knew whether a card was begun: this one will be told to doubt
         standing = self._standing(claim, last)
+        if last.claim_token is None and last.state in (JobState.WRITING, JobState.VERIFIED):
+            self._journal.set_claim(last.job_id, claim.token)  # `_begun_without_a_claim`, had it come that far
         asked = claim.acs_credential_id in self._asked
         self._asked.discard(claim.acs_credential_id)
         to_keep = asked and standing == "free" and last.state is JobState.WAITING
@@ -420,21 +423,11 @@ class SharedClaims(Claims):
         """Take up as many as are kept ready."""
         if not self._ahead or not self._complete:
             return
-        # What goes on a card that this desk has begun takes no other one's place: only that card can come for it.
-        own = self._journal.claimable(
-            _LOOKAHEAD, vendors=self._vendors, joiners=self._joiners, without=self._not_for_us(), own_card=True
-        )
-        if own:
-            await register.find(own)
-            if self._journal.record_claims(await register.grant(own, len(own), "kept")):
-                self._events.publish("job")
         # An encoder that has begun a card is through with that one first, however long it takes to come back.
         wanted = self._ahead - self._journal.kept_or_begun()
         if wanted <= 0:
             return
-        candidates = self._journal.claimable(
-            wanted * _LOOKAHEAD, vendors=self._vendors, joiners=self._joiners, without=self._not_for_us()
-        )
+        candidates = await self._waiting(wanted * _LOOKAHEAD, without={*self._elsewhere, *self._done, *self._taking})
         if candidates:
             for row in await register.find(candidates):
                 if row.standing == "done" and row.journal_id != self._me:
@@ -446,12 +439,15 @@ class SharedClaims(Claims):
         if self._card_waits():
             await self._ask_another_desk(register)
 
-    def _not_for_us(self) -> set[str]:
-        return {*self._elsewhere, *self._done, *self._taking}
+    async def _waiting(self, limit: int, *, without: Collection[str] = ()) -> list[str]:
+        # In a thread: where thousands wait and none may be encoded, all of them are looked at.
+        return await asyncio.to_thread(
+            self._journal.claimable, limit, vendors=self._vendors, joiners=self._joiners, without=without
+        )
 
     async def _ask_another_desk(self, register: Register) -> None:
         """A card lies here, and what waits is kept ready at other desks, where perhaps none does."""
-        mine = self._journal.claimable(len(self._elsewhere) + 1, vendors=self._vendors, joiners=self._joiners)
+        mine = await self._waiting(len(self._elsewhere) + 1)
         theirs = [acs_credential_id for acs_credential_id in mine if acs_credential_id in self._elsewhere]
         for claim in await register.find(theirs) if theirs else []:
             if claim.standing == "kept" and claim.wanted_by is None:

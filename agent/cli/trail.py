@@ -25,6 +25,7 @@ EVENTS: dict[str, str] = {
     "report_refused": "The service refuses the report. {answer}",
     "orphaned": "The credential was deleted after its card was written: the card is to be taken back.",
     "conflict": "The service has this credential on another card: this one is to be taken back.",
+    "overruled": "{actor} wants another card for it, whichever desk has it in hand. Reason: {reason}",
     "taken_over": "{desk} has made another card for it, at somebody's word: one from here is void.",
     "journal_set_aside": "The journal was damaged or gone: {found}. What there was is kept as {file}; {carried}.",
 }

@@ -49,28 +49,28 @@ class Claiming(Choosing):
         vendors: Collection[str | None],
         joiners: bool,
         without: Collection[str] = (),
-        own_card: bool = False,
     ) -> list[str]:
         """The credentials that wait for their first card and may be encoded now, the oldest first, `limit` at most.
 
         `vendors` are those whose content this desk can write, None standing for card numbers; `without` are left out.
-        What joins others is among them only with `joiners`. `own_card` asks for those instead that this desk has begun
-        a card for: they go on no other one.
+        What joins others is among them only with `joiners`.
         """
         named = [vendor for vendor in vendors if vendor is not None]
         plain = "vendor IS NULL" if None in vendors else "0"
         rows = self._database.rows(
-            f"SELECT acs_credential_id FROM jobs WHERE state = 'waiting' AND ready = 1 AND issued = 0 "
+            f"SELECT acs_credential_id FROM jobs INDEXED BY jobs_in_order WHERE state = 'waiting' AND ready = 1 AND issued = 0 "
             f"AND ({plain} OR vendor IN ({','.join('?' * len(named))})) "
             f"AND acs_credential_id NOT IN ({','.join('?' * len(without))}) AND {JOINS_ARE_DONE} "
-            f"AND {'1' if joiners else _JOINS_NOTHING} AND {'' if own_card else 'NOT '}{WRITTEN_HERE} "
-            "ORDER BY sort_key, job_id LIMIT ?",
+            f"AND {'1' if joiners else _JOINS_NOTHING} ORDER BY priority DESC, sort_key, job_id LIMIT ?",
             *(*named, *without, limit),
         )
         return [row["acs_credential_id"] for row in rows]
 
     def kept_or_begun(self) -> int:
-        """How many cards this desk will write next that are anybody's: begun, or kept for whichever comes."""
+        """How many encoders are taken: by a card that was begun, or by a job that is kept for whichever card comes.
+
+        What goes on a card of this desk that was begun before takes none: only that card can come for it.
+        """
         row = self._database.row(
             "SELECT count(*) AS n FROM jobs WHERE state IN ('bound', 'writing') OR (state = 'claimed' "
             f"AND claim_kept = 1 AND picked = 0 AND NOT {WRITTEN_HERE})"
@@ -124,6 +124,11 @@ class Claiming(Choosing):
                 "WHERE job_id IN (SELECT value FROM json_each(?)) AND state = 'claimed'",
                 (clock.now_text(), json.dumps(list(job_ids))),
             )
+
+    def record_word(self, job_id: int, *, actor: str, reason: str | None) -> None:
+        """A person wants another card for it, whichever desk has it in hand."""
+        with self._database.transaction("record_word") as connection:
+            audit_job(connection, "overruled", job_of(connection, job_id), actor=actor, reason=reason)
 
     def set_claim(self, job_id: int, token: int) -> None:
         """The claim on what was begun here, entered after the fact."""

@@ -24,7 +24,7 @@ from agent.cli.jobs import REPORTS
 from agent.cli.trail import EVENTS, WHY
 from agent.journal import JobState, OutboxState
 from drivers.errors import CATALOGUE
-from tests.agent.claims.test_shared import Desks, agreed, desks, outcome, state_of
+from tests.agent.claims.two_desks import Desks, agreed, desks, outcome, state_of
 from tests.agent.cli.bad_ends import ANOTHER, CASES, SECRET, TAKE_BACK, BadEnd, command, desk_for, reported, seen
 from tests.agent.cli.program import COMMAND, card_encoder
 from tests.agent.guests import create, poll, service, swap
@@ -257,7 +257,13 @@ def test_each_code_and_each_event_has_its_sentence() -> None:
 
 
 def test_each_state_and_each_event_has_a_case() -> None:
-    ends = {end for case in CASES for end in case.ends_in} | {"taken_over", "seen_to", "resumed", "card_given_up"}
+    ends = {end for case in CASES for end in case.ends_in} | {
+        "taken_over",
+        "overruled",
+        "seen_to",
+        "resumed",
+        "card_given_up",
+    }
     on_the_way = {"bound", "reported", "acknowledged", "writing", "verified"}
     assert {*JobState, *OutboxState, *EVENTS} <= ends | on_the_way
 

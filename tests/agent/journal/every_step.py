@@ -97,6 +97,7 @@ STEPS: dict[str, Callable[[Journal], Act]] = {
     "claim": _waiting(lambda j: j.claim(joiners=True)),
     "record_claims": _waiting(lambda j: j.record_claims({"c": 7})),
     "unclaim": _claimed(lambda j, job_id: j.unclaim([job_id])),
+    "record_word": _claimed(lambda j, job_id: j.record_word(job_id, actor="me", reason="r")),
     "set_claim": _claimed(lambda j, job_id: j.set_claim(job_id, 7)),
     "record_taken_over": _claimed(lambda j, job_id: j.record_taken_over(job_id, desk="other")),
     "pick": _claimed(lambda j, _: j.pick("c", actor="me", encoder=None)),
