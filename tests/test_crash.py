@@ -10,14 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import resource
-import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
-from time import monotonic
 
 import httpx
 import pytest
@@ -25,26 +21,15 @@ import pytest
 from agent import clock
 from drivers.pcsc.simulator import PulledAway, SimulatedCard
 from tests.rig.cards import text_on
+from tests.rig.killing import THE_WAY, Proof, Scenario, Summary, stage
 from tests.rig.pcscd import Pcscd
-from tests.rig.steps import all_steps
-from tests.rig.stopping import ROOT, Point, Starter, agent_starter
-from tests.rig.story import REPORT, Desk, Street, street
+from tests.rig.steps import all_steps, steps_of_agreeing
+from tests.rig.stopping import Point
+from tests.rig.story import REPORT, Desk, Stage
+
+__all__ = ["stage"]
 
 pytestmark = [pytest.mark.pcscd, pytest.mark.timeout(900)]
-
-_CLAIMS = "announce ask_for begin begun_elsewhere find grant hand_over held prepare settle take_over"
-_CLAIMS_IN_THE_JOURNAL = "record_claims record_taken_over set_claim unclaim"
-PROVED_ELSEWHERE = {f"claim.{name}": "tests/test_desks.py" for name in _CLAIMS.split()} | {
-    f"{kind}.{name}": "tests/test_desks.py" for kind in ("journal", "commit") for name in _CLAIMS_IN_THE_JOURNAL.split()
-}
-"""Steps that only desks take which share a system, and where these are killed."""
-
-REPEATED = {
-    "request.list": 2,
-    "request.events": 2,
-    **{f"{kind}.{name}": 1 for kind in ("journal", "commit") for name in ("try_again", "record_retry", "retry_now")},
-}
-"""What is done again and again, for ever or as long as there is trouble: so many of each are cases."""
 
 MID_WRITE = Point("card.exchange", "after", 8)
 NUMBER = "164d29dc4a09b65f"
@@ -396,30 +381,6 @@ def without_its_journal(desk: Desk, stop: Point | None, lose: Callable[[], None]
     assert desk.events(credential) == ["issued"]
 
 
-# How they are told
-
-
-Story = Callable[[Desk, Point | None], None]
-THE_WAY = ("exchange", "bind_card", "begin_writing", "record_verified", "report", "end_report")
-"""From the card to the acknowledgement."""
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """A story, and the steps at which the agent is killed in it, without their kind; all where none are given."""
-
-    story: Story
-    steps: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.story.__name__
-
-    def is_case(self, point: Point) -> bool:
-        chosen = not self.steps or point.name.partition(".")[2] in self.steps
-        return chosen and point.number <= REPEATED.get(point.name, point.number)
-
-
 SCENARIOS = [
     Scenario(a_blank_card),
     Scenario(a_mifare_classic, THE_WAY),
@@ -444,56 +405,9 @@ SCENARIOS = [
 ]
 
 
-@dataclass
-class Proof:
-    """What was done so far: how often the agent was killed, by scenario and step."""
-
-    folder: Path
-    street: Street
-    pcscd: Pcscd
-    starter: Starter
-    kills: dict[str, Counter[str]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    _told: int = 0
-
-    def of(self, scenario: Scenario) -> Counter[str]:
-        """Tell the story once for each of its points, unless that was done. How often the agent died, by step."""
-        if scenario.name not in self.kills:
-            began = monotonic()
-            points = [point for point in self.tell(scenario.story, None) if scenario.is_case(point)]
-            for point in points:
-                try:
-                    self.tell(scenario.story, point)
-                except Exception as error:
-                    error.add_note(f"in {scenario.name}, killed {point}")
-                    raise
-            self.kills[scenario.name] = Counter(point.name for point in points)
-            self.seconds[scenario.name] = monotonic() - began
-        return self.kills[scenario.name]
-
-    def tell(self, story: Story, stop: Point | None) -> list[Point]:
-        """Tell a story to its end, and judge it. Returns the points that were passed."""
-        self._told += 1
-        folder = self.folder / str(self._told)
-        folder.mkdir()
-        desk = Desk(folder, self.street, self.pcscd, self.starter)
-        try:
-            story(desk, stop)
-            desk.until(lambda: stop is None or desk.deaths, f"the agent to die {stop}")
-            desk.until_up()
-            assert desk.deaths == ([] if stop is None else [stop])
-            desk.judge_the_end()
-        finally:
-            desk.close()
-        passed = desk.steps()
-        shutil.rmtree(folder)
-        return passed
-
-
 @pytest.fixture(scope="module")
-def proof(tmp_path_factory: pytest.TempPathFactory, _pcscd_session: Pcscd) -> Iterator[Proof]:
-    with street() as port, agent_starter() as starter:
-        yield Proof(tmp_path_factory.mktemp("crash"), port, _pcscd_session, starter)
+def proof(tmp_path_factory: pytest.TempPathFactory, stage: Stage) -> Proof:
+    return Proof(tmp_path_factory.mktemp("crash"), lambda folder: Desk(folder, stage))
 
 
 @pytest.mark.promise(1, 2, 3, 4, 5)
@@ -505,32 +419,10 @@ def test_killed_at_every_step(scenario: Scenario, proof: Proof, pcscd: Pcscd, ca
 
 
 def test_every_step_has_a_case(proof: Proof, pcscd: Pcscd, request: pytest.FixtureRequest) -> None:
+    """The steps of desks that share a system have theirs in tests/test_crash_shared.py, which sees to that."""
     kills: Counter[str] = Counter()
     for scenario in SCENARIOS:
         kills += proof.of(scenario)
     request.config.pluginmanager.register(Summary(proof))
-    missing = all_steps() - kills.keys() - PROVED_ELSEWHERE.keys()
+    missing = all_steps() - steps_of_agreeing() - kills.keys()
     assert not missing, f"no story kills the agent at {sorted(missing)}"
-    assert not PROVED_ELSEWHERE.keys() & kills.keys()
-    assert not [test for test in PROVED_ELSEWHERE.values() if not (ROOT / test).exists()]
-
-
-@dataclass
-class Summary:
-    """Says at the end of the run what was covered."""
-
-    proof: Proof
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        kills, seconds = self.proof.kills, self.proof.seconds
-        by_step = sum(kills.values(), Counter())
-        terminalreporter.section("kill -9 at every step")
-        for name, died in kills.items():
-            terminalreporter.write_line(f"{died.total():6}  {seconds[name]:5.0f} s  {name}: {', '.join(sorted(died))}")
-        for name in sorted(by_step):
-            terminalreporter.write_line(f"{by_step[name]:6}  {name}")
-        for name, test in PROVED_ELSEWHERE.items():
-            terminalreporter.write_line(f"     -  {name}: {test}")
-        terminalreporter.write_line(
-            f"{by_step.total():6}  kills at {len(by_step)} steps in {len(kills)} stories, {sum(seconds.values()):.0f} s"
-        )

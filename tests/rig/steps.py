@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 SOURCE = [Path(__file__).parents[2] / package for package in ("agent", "drivers")]
@@ -11,8 +11,19 @@ SOURCE = [Path(__file__).parents[2] / package for package in ("agent", "drivers"
 
 def all_steps() -> set[str]:
     """Every name that can reach a probe. A transaction is two steps: itself, and its commit."""
+    return _steps_in(file for folder in SOURCE for file in folder.rglob("*.py"))
+
+
+def steps_of_agreeing() -> set[str]:
+    """Those that only desks take which share a system."""
+    agent = SOURCE[0]
+    alone = {"journal.claim", "commit.claim"}
+    return _steps_in([*(agent / "claims").glob("*.py"), agent / "journal" / "claiming.py"]) - alone
+
+
+def _steps_in(files: Iterable[Path]) -> set[str]:
     found: set[str] = set()
-    for file in (file for folder in SOURCE for file in folder.rglob("*.py")):
+    for file in files:
         if "sandbox" in file.parts:
             continue  # stands in for somebody else's service
         for function, name in _named_calls(ast.parse(file.read_text())):

@@ -117,6 +117,15 @@ def street() -> Iterator[Street]:
         yield street
 
 
+@dataclass(frozen=True)
+class Stage:
+    """What all stories are told with, one after the other."""
+
+    street: Street
+    pcscd: Pcscd
+    starter: Starter
+
+
 @dataclass
 class Expected:
     """How a story ends where it isn't that each report is acknowledged and each job reported."""
@@ -129,26 +138,27 @@ class Expected:
 
 
 class Desk:
-    """The stage: tell a story with its methods, each of which lives through the agent's death."""
+    """The desk: tell a story with its methods, each of which lives through the agent's death."""
 
-    def __init__(self, folder: Path, street: Street, pcscd: Pcscd, starter: Starter) -> None:
+    def __init__(self, folder: Path, stage: Stage, *, tables: str = "") -> None:
+        """`tables` follow the encoder's in the agent's configuration, as TOML."""
         self.cards: list[SimulatedCard] = []
-        self.service = street.service = Service(self.cards)
+        self.service = stage.street.service = Service(self.cards)
         self.expected = Expected()
         self.deaths: list[Point] = []
         self._numbers = count(1)
-        self._pcscd, self._starter = pcscd, starter
-        self._reader = pcscd.empty_reader()
+        self._pcscd, self._starter = stage.pcscd, stage.starter
+        self._reader = self._pcscd.empty_reader()
         self._folder = folder
         self.journal = folder / "journal.sqlite3"
         self._put_at = ""
         self._stop: Point | None = None
         self._record = folder / "steps-0"
         self._watched: Path | None = None
-        encoder = f'driver = "pcsc"\n[encoder.options]\nreader = "{pcscd.readers[self._reader]}"'
-        self.daemon = Daemon(folder, street.url, KEY, encoder=encoder, launch=self._launch)
+        encoder = f'driver = "pcsc"\n[encoder.options]\nreader = "{self._pcscd.readers[self._reader]}"\n{tables}'
+        self.daemon = Daemon(folder, stage.street.url, KEY, encoder=encoder, launch=self._launch)
         headers = {"authorization": f"Bearer {KEY}", OUTSIDE.decode(): "yes"}
-        self._client = httpx.Client(base_url=street.url, headers=headers, verify=False)
+        self._client = httpx.Client(base_url=stage.street.url, headers=headers, verify=False)
 
     # The agent
 
