@@ -126,15 +126,15 @@ async def test_a_card_that_came_back_or_is_long_over_is_not_asked_for(
 
 
 def test_killed_while_it_wrote(tmp_path: Path, sandbox: Sandbox, service: httpx.Client) -> None:
-    encoder = f'driver = "virtual"\n[encoder.options]\nfeed = "manual"\npace_ms = 50\ncards_file = "{tmp_path}/cards"'
+    encoder = f'driver = "virtual"\n[encoder.options]\nfeed = "manual"\npace_ms = 100\ncards_file = "{tmp_path}/cards"'
     daemon = Daemon(tmp_path, sandbox.url, KEY, encoder=encoder)
     daemon.start()
     try:
         made = create(service, f"{SECRET}-1")
         until(lambda: (job := daemon.job(made)) and job["state"] == "claimed", "the job")
         daemon.ask("/api/tray/put", encoder="Desk")
-        until(lambda: (job := daemon.job(made)) and job["state"] == "writing", "writing")
-        during = card_encoder("queue", "--config", daemon.config).stdout
+        until(lambda: (during := daemon.state()) and during["jobs"]["writing"], "writing")
+        during = daemon.state()
         daemon.kill()
         daemon.start()
         job = daemon.job(made)
@@ -142,7 +142,7 @@ def test_killed_while_it_wrote(tmp_path: Path, sandbox: Sandbox, service: httpx.
         said = {name: card_encoder(name, "--config", daemon.config).stdout for name in ("queue", "status", "audit")}
     finally:
         daemon.kill(signal.SIGTERM)
-    assert "To see to" not in during  # it was being written
+    assert during["to_see_to"] == []  # it was being written
     step = f"Next: Put card {job['card_uid']} back on encoder 'Desk': it is read, and finished where needed."
     assert step in said["queue"]
     assert ANOTHER.format(id=made) in said["queue"]
