@@ -58,7 +58,8 @@ class Claiming(Choosing):
         named = [vendor for vendor in vendors if vendor is not None]
         plain = "vendor IS NULL" if None in vendors else "0"
         rows = self._database.rows(
-            f"SELECT acs_credential_id FROM jobs INDEXED BY jobs_in_order WHERE state = 'waiting' AND ready = 1 AND issued = 0 "
+            "SELECT acs_credential_id FROM jobs INDEXED BY jobs_in_order "
+            "WHERE state = 'waiting' AND ready = 1 AND issued = 0 "
             f"AND ({plain} OR vendor IN ({','.join('?' * len(named))})) "
             f"AND acs_credential_id NOT IN ({','.join('?' * len(without))}) AND {JOINS_ARE_DONE} "
             f"AND {'1' if joiners else _JOINS_NOTHING} ORDER BY priority DESC, sort_key, job_id LIMIT ?",

@@ -226,6 +226,40 @@ async def test_what_another_desk_has_is_asked_for_and_handed_over(connect: Conne
     assert await two.begin("c1", claim.token, "04aa")
 
 
+async def test_nonsense_on_the_channel_makes_no_desk_deaf(connect: Connect, url: str) -> None:
+    one = await connect("one")
+    await one.find(["c1"])
+    with psycopg.connect(url, autocommit=True) as connection:
+        for nonsense in ("", "{", "[]", '{"a": 1}'):
+            connection.execute(f"NOTIFY card_encoder, '{nonsense}'")
+    await one.grant(["c1"], 1, "kept")
+    async with asyncio.timeout(10), aclosing(one.notices()) as notices:
+        assert (await anext(notices)).acs_credential_id == "c1"
+
+
+async def test_a_database_user_with_few_rights(connect: Connect, postgres: Postgres, url: str) -> None:
+    """Whoever runs the database has made the tables, and lets the desks do no more than they have to."""
+    await connect("one")
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in (
+            "DROP ROLE IF EXISTS clerk",
+            "CREATE ROLE clerk LOGIN",
+            "REVOKE CREATE, TEMPORARY ON DATABASE " + url.rpartition("/")[2] + " FROM PUBLIC",
+            "GRANT USAGE ON SCHEMA card_encoder TO clerk",
+            "GRANT SELECT ON card_encoder.version TO clerk",
+            "GRANT USAGE ON card_encoder.tokens TO clerk",
+            "GRANT SELECT, INSERT, UPDATE ON card_encoder.claims, card_encoder.desks TO clerk",
+        ):
+            connection.execute(statement)
+    async with Register.connected(url.replace("desks@", "clerk@"), desk="two", journal_id="journal of two") as two:
+        await two.find(["c1"])
+        assert await two.begin("c1", (await two.grant(["c1"], 1, "kept"))["c1"], "04aa")
+        await two.settle(await row(two), "done")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP OWNED BY clerk")
+        connection.execute("DROP ROLE clerk")
+
+
 async def test_what_was_begun_is_not_to_be_asked_for(connect: Connect) -> None:
     one, two = await connect("one"), await connect("two")
     await one.find(["c1"])

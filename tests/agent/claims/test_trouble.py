@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import httpx
 import psycopg
@@ -19,15 +20,13 @@ from tests.agent.claims.two_desks import (
     sandbox,
     service,
     state_of,
-    two,
     verified,
-    whose,
 )
 from tests.agent.guests import create, job, poll, swap
 from tests.rig.agent import Running, running_agent
 from tests.rig.postgres import Line
 
-__all__ = ["desks", "one", "sandbox", "service", "two"]
+__all__ = ["desks", "one", "sandbox", "service"]
 
 pytestmark = [pytest.mark.postgres, pytest.mark.promise(4)]
 
@@ -111,30 +110,37 @@ async def test_a_desk_hands_over_while_its_service_is_silent(desks: Desks, one: 
             line.mend()
 
 
+@pytest.fixture
+def no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is found out by looking again after a while."""
+    monkeypatch.setattr(shared, "_HEARTBEAT_S", 600.0)
+
+
 async def test_what_is_handed_over_is_taken_at_once(
-    desks: Desks, one: Running, service: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    no_heartbeat: None, desks: Desks, one: Running, service: httpx.Client
 ) -> None:
     wanted = create(service, "40")
     await state_of(one, wanted, JobState.CLAIMED)
-    monkeypatch.setattr(shared, "_HEARTBEAT_S", 600.0)
-    async with desks.running("two") as two:
-        await agreed(two)
-        await swap(two)
-        await state_of(two, wanted, JobState.REPORTED)
+    looks = 0
 
+    def asked_and_still(rows: dict[str, dict[str, Any]]) -> bool:
+        nonlocal looks
+        still = rows[wanted]["wanted_by"] and not claims._wake.is_set() and not claims._lock.locked()
+        looks = looks + 1 if still else 0
+        return looks > 10
 
-async def test_nonsense_on_the_channel_makes_no_desk_deaf(
-    desks: Desks, one: Running, two: Running, service: httpx.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for nonsense in ("", "{", "[]", '{"a": 1}'):
-        sql(desks, f"NOTIFY card_encoder, '{nonsense}'")
-    monkeypatch.setattr(shared, "_HEARTBEAT_S", 600.0)
-    wanted = create(service, "50")
-    holder, other = await whose(wanted, one, two)
-    await poll(other)
-    await swap(other)
-    await state_of(other, wanted, JobState.REPORTED)
-    assert verified(holder) == []
+    with Line(int(desks.service.url.rpartition(":")[2])) as line:
+        async with desks.running("two", service_url=f"http://127.0.0.1:{line.port}") as two:
+            await agreed(two)
+            await state_of(two, wanted, JobState.WAITING)
+            line.silence()  # polling wakes it too
+            claims = two.agent.claims
+            assert isinstance(claims, shared.SharedClaims)
+            async with one.agent.claims._lock:  # it can't answer yet
+                await swap(two)
+                await desks.until(asked_and_still)
+            await state_of(two, wanted, JobState.CLAIMED, JobState.BOUND, JobState.VERIFIED)
+            line.mend()
 
 
 async def test_what_lies_ready_at_a_desk_that_closes_is_free(desks: Desks, service: httpx.Client) -> None:
