@@ -126,7 +126,7 @@ async def test_a_card_that_came_back_or_is_long_over_is_not_asked_for(
 
 
 def test_killed_while_it_wrote(tmp_path: Path, sandbox: Sandbox, service: httpx.Client) -> None:
-    encoder = f'driver = "virtual"\n[encoder.options]\nfeed = "manual"\npace_ms = 100\ncards_file = "{tmp_path}/cards"'
+    encoder = f'driver = "virtual"\n[encoder.options]\nfeed = "manual"\npace_ms = 400\ncards_file = "{tmp_path}/cards"'
     daemon = Daemon(tmp_path, sandbox.url, KEY, encoder=encoder)
     daemon.start()
     try:
