@@ -138,7 +138,10 @@ def begun_here_and_taken_over_there(desk: SharedDesk, stop: Point | None) -> Non
 
 
 def killed_in_mid_write_and_taken_over_before(desk: SharedDesk, stop: Point | None) -> None:
-    """Killed in mid-write, the agent starts again with the card before it, which another one has replaced meanwhile."""
+    """Killed in mid-write, the agent starts again with the card before it, which another one has replaced meanwhile.
+
+    It doesn't take a database that is slow to answer for one that is away.
+    """
     credential = desk.credential(NUMBER)
     desk.start(Point("card.exchange", "after", 8))
     desk.until_up()
@@ -146,7 +149,10 @@ def killed_in_mid_write_and_taken_over_before(desk: SharedDesk, stop: Point | No
     desk.die()
     desk.there.take_over(credential)
     desk.there.begin(credential)
+    desk.line.silence()
     desk.watch(stop)
+    desk.until(lambda: desk.encoder()["card_here"], "the card to be seen")
+    desk.line.mend()
     void_here(desk, credential)
     desk.issued_there(credential, NUMBER)
     desk.until(lambda: desk.state(credential) == "cancelled", "the desk to see it issued")

@@ -154,6 +154,8 @@ class SharedDesk(Desk):
             assert row["token"] >= job["claim_token"], "a claim that the register never gave"
             if row["token"] > job["claim_token"]:
                 assert row["desk"] != HERE or job["state"] == "reported", "a claim that the journal doesn't know of"
+                # Without its database the desk would go on with that: only what a card may hold is ever taken from it.
+                assert not (job["state"] == "claimed" and job["claim_kept"]), "kept here, and another desk's"
             else:
                 assert row["desk"] == HERE
                 assert row["standing"] in _register_says(job), f"{job['state']} here, and {row['standing']} there"
