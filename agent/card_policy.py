@@ -95,12 +95,25 @@ def refusal(
     return None
 
 
-def other_card(found: FoundCard, credential: Credential, job: Job, own_cards: list[Card]) -> OtherCard | None:
-    """Why the credential must not go on this card although the card would do: it is on another one, or may be."""
+def other_card(
+    found: FoundCard, credential: Credential, job: Job, own_cards: list[Card], *, begun_before_issue: bool = False
+) -> OtherCard | None:
+    """Why the credential must not go on this card although the card would do: it is on another one, or may be.
+
+    `begun_before_issue`: the job began this card when the service had the credential on none. If it has by now, that is
+    another card: what was written here was never verified, and so never reported.
+    """
     if job.replace_card or not found.uid:
         return None
     if own_cards:
         if any(card.uid == found.uid for card in own_cards):
+            if begun_before_issue and credential.is_issued is True:
+                return OtherCard(
+                    "Since writing this card was interrupted, the credential was issued on another one.",
+                    next_step=f"Take this card back, then `card-encoder cancel {job.job_id}`. If it is to be this one: "
+                    f"`card-encoder reencode {job.acs_credential_id} --replace-card --reason TEXT`.",
+                    reason="other_card",
+                )
             return None
         return OtherCard("This credential was written to another card.", card_uid=own_cards[0].uid, reason="other_card")
     if credential.is_issued is True and credential.card_number:

@@ -290,7 +290,8 @@ class _Encoding:
 
     def _refuse_card(self, found: FoundCard, credential: Credential) -> None:
         own_cards = self._journal.cards_of(self._job.acs_credential_id)
-        wrong: EncoderError | None = other_card(found, credential, self._job, own_cards)
+        begun = self._journal.begun_before_issue(self._job.job_id, found.uid)
+        wrong: EncoderError | None = other_card(found, credential, self._job, own_cards, begun_before_issue=begun)
         if wrong is None:
             row = self._journal.card(found.uid)
             known = Knowledge(row, self._holders(found, row))

@@ -178,7 +178,8 @@ class Journal(Reports):
         A job that is already writing stays so: what its card holds is unknown until it was read back.
         """
         with self._database.transaction("bind_card") as connection:
-            if job_of(connection, job.job_id).state is not job.state:
+            current = job_of(connection, job.job_id)
+            if current.state is not job.state:
                 raise IllegalStep(f"Job {job.job_id} has gone on meanwhile.")
             if job.state is JobState.WRITING:
                 connection.execute(
@@ -190,9 +191,9 @@ class Journal(Reports):
                 move(connection, job, JobState.BOUND)
             connection.execute("UPDATE jobs SET encoder = ?, card_uid = ? WHERE job_id = ?", (encoder, uid, job.job_id))
             attempt = connection.execute(
-                "INSERT INTO attempts (job_id, encoder, card_uid, medium, content_digest, outcome, started_at) "
-                "VALUES (?, ?, ?, ?, ?, 'bound', ?)",
-                (job.job_id, encoder, uid, medium, content_digest, clock.now_text()),
+                "INSERT INTO attempts (job_id, encoder, card_uid, medium, content_digest, outcome, started_at, issued) "
+                "VALUES (?, ?, ?, ?, ?, 'bound', ?, ?)",
+                (job.job_id, encoder, uid, medium, content_digest, clock.now_text(), current.issued),
             ).lastrowid
             assert attempt is not None
             return attempt

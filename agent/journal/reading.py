@@ -155,6 +155,13 @@ class Reading:
         )
         return row is not None
 
+    def begun_before_issue(self, job_id: int, uid: str) -> bool:
+        """Whether this card was begun for the job when the service had the credential on no card yet."""
+        row = self._database.row(
+            "SELECT issued FROM attempts WHERE job_id = ? AND card_uid = ? ORDER BY attempt_id LIMIT 1", job_id, uid
+        )
+        return row is not None and not row["issued"]
+
     def last_attempt(self, job_id: int) -> dict[str, Any] | None:
         """The job's newest attempt, for people and for the doctor."""
         row = self._database.row("SELECT * FROM attempts WHERE job_id = ? ORDER BY attempt_id DESC LIMIT 1", job_id)

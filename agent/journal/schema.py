@@ -177,7 +177,12 @@ ALTER TABLE jobs ADD COLUMN seen_to_by TEXT; -- who took the card back, or settl
 CREATE INDEX jobs_whose_card_is_out ON jobs (updated_at) WHERE {CARD_IS_OUT};
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4)
+_V5 = """
+-- Whether the service had the credential on a card already when this attempt began.
+ALTER TABLE attempts ADD COLUMN issued INTEGER NOT NULL DEFAULT 1;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5)
 """MIGRATIONS[n] leads from schema version n to n + 1. Never change one that was released: add another."""
 
 

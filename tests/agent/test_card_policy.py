@@ -137,3 +137,12 @@ def test_one_credential_one_card(found: FoundCard, raw: dict[str, object], own: 
     if error:
         assert error.type == "credential_cannot_be_reissued"
         assert "--replace-card" in error.next_step
+
+
+@pytest.mark.promise(4)
+def test_a_torn_card_is_not_finished_when_its_credential_was_issued_on_another_since() -> None:
+    torn = [row(ID, CardStanding.UNKNOWN)]
+    again, first = read(issued(card_number=NUMBER)), read(waiting(card_number=NUMBER))
+    assert other_card(BLANK, again, JOB, torn, begun_before_issue=True) is not None
+    assert other_card(BLANK, again, JOB, torn, begun_before_issue=False) is None
+    assert other_card(BLANK, first, JOB, torn, begun_before_issue=True) is None
