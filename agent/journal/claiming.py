@@ -12,6 +12,9 @@ from agent.journal.model import Job, JobState
 from agent.journal.reading import JOINS_ARE_DONE
 from agent.journal.rows import audit_job, job_of, move
 
+_ON_A_KNOWN_CARD = "(issued = 1 AND card_number <> '')"
+# What PostgreSQL can't hold, or not in a notice, must not keep the others from being told.
+_CAN_BE_TOLD = "length(CAST(acs_credential_id AS BLOB)) <= 1000 AND instr(acs_credential_id, char(0)) = 0"
 _JOINS_NOTHING = "NOT EXISTS (SELECT 1 FROM joins WHERE joins.job_id = jobs.job_id)"
 
 
@@ -28,13 +31,14 @@ class Claiming(Choosing):
     def claim(self, *, joiners: bool, only_issued: bool = False) -> int:
         """Take up the waiting jobs whose decision is to encode, those that join others only with `joiners`.
 
-        With `only_issued` no more than those that are on a card already, and go on that one again. Returns how many.
+        With `only_issued` no more than those that are on a card whose number is known: they go on that one again.
+        Returns how many.
         """
         which = "state = 'waiting' AND ready = 1"
         if not joiners:
             which += f" AND {_JOINS_NOTHING}"
         if only_issued:
-            which += " AND issued = 1"
+            which += f" AND {_ON_A_KNOWN_CARD}"
         if not self._database.row(f"SELECT 1 FROM jobs WHERE {which} LIMIT 1"):
             return 0
         with self._database.transaction("claim") as connection:
@@ -50,7 +54,7 @@ class Claiming(Choosing):
         joiners: bool,
         without: Collection[str] = (),
     ) -> list[str]:
-        """The credentials that wait for their first card and may be encoded now, the oldest first, `limit` at most.
+        """The credentials that may be encoded now, and on any card, the oldest first, `limit` at most.
 
         `vendors` are those whose content this desk can write, None standing for card numbers; `without` are left out.
         What joins others is among them only with `joiners`.
@@ -59,7 +63,7 @@ class Claiming(Choosing):
         plain = "vendor IS NULL" if None in vendors else "0"
         rows = self._database.rows(
             "SELECT acs_credential_id FROM jobs INDEXED BY jobs_in_order "
-            "WHERE state = 'waiting' AND ready = 1 AND issued = 0 "
+            f"WHERE state = 'waiting' AND ready = 1 AND {_ON_A_KNOWN_CARD} IS NOT TRUE AND {_CAN_BE_TOLD} "
             f"AND ({plain} OR vendor IN ({','.join('?' * len(named))})) "
             f"AND acs_credential_id NOT IN ({','.join('?' * len(without))}) AND {JOINS_ARE_DONE} "
             f"AND {'1' if joiners else _JOINS_NOTHING} ORDER BY priority DESC, sort_key, job_id LIMIT ?",

@@ -133,9 +133,11 @@ class Job:
     def needs_a_claim(self) -> bool:
         """Whether desks that share a system must agree on who encodes it.
 
-        One that is issued goes on its own card again, and that card is only at one desk.
+        One that is issued goes on its own card again, and that card is only at one desk; unless nothing tells which
+        card that is.
         """
-        return self.replace_card or not self.issued
+        number = self.credential.get("card_number") if isinstance(self.credential, dict) else None
+        return self.replace_card or not self.issued or not number
 
     @classmethod
     def of(cls, row: sqlite3.Row) -> Job:

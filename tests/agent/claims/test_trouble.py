@@ -20,13 +20,15 @@ from tests.agent.claims.two_desks import (
     sandbox,
     service,
     state_of,
+    two,
     verified,
+    whose,
 )
 from tests.agent.guests import create, job, poll, swap
 from tests.rig.agent import Running, running_agent
 from tests.rig.postgres import Line
 
-__all__ = ["desks", "one", "sandbox", "service"]
+__all__ = ["desks", "one", "sandbox", "service", "two"]
 
 pytestmark = [pytest.mark.postgres, pytest.mark.promise(4)]
 
@@ -96,10 +98,10 @@ async def test_a_desk_hands_over_while_its_service_is_silent(desks: Desks, one: 
     with Line(int(desks.service.url.rpartition(":")[2])) as line:
         async with desks.running("two", service_url=f"http://127.0.0.1:{line.port}") as two:
             await agreed(two)
-            ids = [create(service, f"3{n}") for n in range(2)]
+            ids = [create(service, f"3{n}") for n in range(6)]
             for desk in (one, two):
                 await desk.until(lambda desk=desk: desk.agent.journal.kept_or_begun() == 1, "one to be kept")
-                await desk.until(lambda desk=desk: all(map(desk.agent.journal.open_job, ids)), "both to be known")
+                await desk.until(lambda desk=desk: all(map(desk.agent.journal.open_job, ids)), "all to be known")
             line.silence()
             for _ in ids:
                 done = len(verified(one))
@@ -170,6 +172,28 @@ async def test_a_desk_that_closes_without_its_database_keeps_what_it_has(desks: 
         await state_of(one, wanted, JobState.REPORTED)
 
 
+async def test_what_is_issued_on_a_card_that_nobody_knows_is_one_desks(
+    desks: Desks, one: Running, two: Running, service: httpx.Client
+) -> None:
+    """It needs to be reissued, and no number tells which card it is on: any would do, at any desk."""
+    wanted = create(service, "85")
+    await whose(wanted, one, two)
+    for desk in (one, two):
+        await desk.until(lambda desk=desk: desk.agent.journal.open_job(wanted), "it")
+        changed = job(desk, wanted).credential | {
+            "is_issued": True,
+            "card_number": None,
+            "warnings": [{"warning_code": "needs_to_be_reissued", "message": "", "created_at": "2026-01-01T00:00:00Z"}],
+        }
+        desk.agent.journal.hold(job(desk, wanted).job_id, actor="cli:me", code="wait", reason="")
+        desk.agent.polling.refresh(wanted, changed)
+        assert job(desk, wanted).issued
+    for desk in (one, two):
+        desk.agent.operations.resume(job(desk, wanted).job_id, who="cli:me")
+    await whose(wanted, one, two)
+    assert [job(desk, wanted).state for desk in (one, two)].count(JobState.CLAIMED) == 1
+
+
 async def test_two_people_who_ask_for_the_same(desks: Desks, one: Running, service: httpx.Client) -> None:
     create(service, "80")
     wanted = create(service, "81")
@@ -202,3 +226,39 @@ async def test_a_desk_that_was_alone_and_had_thousands(desks: Desks, service: ht
     async with desks.running("one") as shared_desk:
         await agreed(shared_desk)
         assert shared_desk.agent.journal.kept_or_begun() <= 1
+
+
+ODD = {
+    "a zero": "a\0b",
+    "long": "x" * 9000,
+    "SQL": "'; DROP TABLE card_encoder.claims; --",
+    "a mark": "%s",
+    "far away": "ß🦊\n",
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+async def test_an_odd_id_is_in_nobodys_way(desks: Desks, one: Running, service: httpx.Client, odd: str) -> None:
+    first, second = create(service, "95"), create(service, "96")
+    await state_of(one, first, JobState.CLAIMED)
+    like = job(one, first).credential
+    one.agent.polling.refresh(odd, like | {"acs_credential_id": odd, "created_at": "2099-01-01T00:00:00Z"})
+    for wanted in (first, second):
+        await state_of(one, wanted, JobState.CLAIMED)
+        await swap(one)
+        await state_of(one, wanted, JobState.REPORTED)
+    assert one.agent.claims.state()["up"]
+
+
+async def test_a_joiner_waits_for_the_end_of_the_list(desks: Desks, one: Running, service: httpx.Client) -> None:
+    """What it joins may be on a later page, which a first look at the list doesn't show."""
+    first = create(service, "97")
+    await state_of(one, first, JobState.CLAIMED)
+    like = job(one, first).credential
+    joins = {"visionline_metadata": {"joiner_acs_credential_ids": ["later"]}}
+    journal = one.agent.journal
+    one.agent.polling.refresh("joiner", like | joins | {"acs_credential_id": "joiner"})
+    assert "joiner" not in journal.claimable(20, vendors=[None], joiners=False)
+    assert "joiner" in journal.claimable(20, vendors=[None], joiners=True)
+    one.agent.polling.refresh("later", like | {"acs_credential_id": "later"})
+    assert "joiner" not in journal.claimable(20, vendors=[None], joiners=True)
