@@ -21,7 +21,7 @@ import pytest
 from agent import clock
 from drivers.pcsc.simulator import PulledAway, SimulatedCard
 from tests.rig.cards import text_on
-from tests.rig.killing import THE_WAY, Proof, Scenario, Summary, stage
+from tests.rig.killing import THE_WAY, Proof, Scenario, stage
 from tests.rig.pcscd import Pcscd
 from tests.rig.steps import all_steps, steps_of_agreeing
 from tests.rig.stopping import Point
@@ -418,11 +418,11 @@ def test_killed_at_every_step(scenario: Scenario, proof: Proof, pcscd: Pcscd, ca
     cases(kills.total())
 
 
-def test_every_step_has_a_case(proof: Proof, pcscd: Pcscd, request: pytest.FixtureRequest) -> None:
+def test_every_step_has_a_case(proof: Proof, pcscd: Pcscd, record_property: Callable[[str, object], None]) -> None:
     """The steps of desks that share a system have theirs in tests/test_crash_shared.py, which sees to that."""
     kills: Counter[str] = Counter()
     for scenario in SCENARIOS:
         kills += proof.of(scenario)
-    request.config.pluginmanager.register(Summary(proof))
+    record_property("killed", proof.covered())
     missing = all_steps() - steps_of_agreeing() - kills.keys()
     assert not missing, f"no story kills the agent at {sorted(missing)}"

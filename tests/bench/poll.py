@@ -44,7 +44,8 @@ def rss():
 async def main(url, path):
     journal = Journal(Path(path))
     service = Service(ServiceConfig(endpoint=url))
-    polling = Polling(service, journal, Events(), interval=2, writable_vendors={None}, claims=LocalClaims(journal, auto=True))
+    claims = LocalClaims(journal, auto=True)
+    polling = Polling(service, journal, Events(), interval=2, writable_vendors={None}, claims=claims)
     pages = []
     credentials = service.credentials
     async def counted(**how):

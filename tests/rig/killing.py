@@ -73,6 +73,10 @@ class Proof:
             self.seconds[scenario.name] = monotonic() - began
         return self.kills[scenario.name]
 
+    def covered(self) -> dict[str, Any]:
+        """For tests/rig/covered.py: seconds and kills by story and step."""
+        return {name: [self.seconds[name], dict(died)] for name, died in self.kills.items()}
+
     def tell(self, scenario: Scenario, stop: Point | None) -> list[Point]:
         """Tell a story to its end, and judge it. Returns the points that were passed."""
         self._told += 1
@@ -96,22 +100,3 @@ class Proof:
 def stage(_pcscd_session: Pcscd) -> Iterator[Stage]:
     with street() as port, agent_starter() as starter:
         yield Stage(port, _pcscd_session, starter)
-
-
-@dataclass
-class Summary:
-    """Says at the end of the run what was covered."""
-
-    proof: Proof
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        kills, seconds = self.proof.kills, self.proof.seconds
-        by_step = sum(kills.values(), Counter())
-        terminalreporter.section("kill -9 at every step")
-        for name, died in kills.items():
-            terminalreporter.write_line(f"{died.total():6}  {seconds[name]:5.0f} s  {name}: {', '.join(sorted(died))}")
-        for name in sorted(by_step):
-            terminalreporter.write_line(f"{by_step[name]:6}  {name}")
-        terminalreporter.write_line(
-            f"{by_step.total():6}  kills at {len(by_step)} steps in {len(kills)} stories, {sum(seconds.values()):.0f} s"
-        )
