@@ -11,7 +11,7 @@ TEST_PACKAGES  := $(BUILD_PACKAGES) pcscd vsmartcard-vpcd postgresql systemd sys
                   chromium $(if $(shell command -v npm),,npm)
 
 # A file's tests stay together: many share what is slow to start.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 define need
 	@missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \

@@ -46,6 +46,15 @@ def _is_own(found: FoundCard, row: Card | None, acs_credential_id: str) -> bool:
     return (found.card_number or "").casefold() == (row.card_number or "").casefold()
 
 
+def _is_others(row: Card | None, credential: Credential) -> bool:
+    """Whether the journal has the card as another credential's."""
+    return (
+        row is not None
+        and row.standing is not CardStanding.VOID
+        and row.acs_credential_id != credential.acs_credential_id
+    )
+
+
 def needs_the_service(found: FoundCard, row: Card | None, acs_credential_id: str) -> bool:
     """Whether the journal and the card alone can't tell if another live credential is on it."""
     if _is_own(found, row, acs_credential_id):
@@ -77,7 +86,12 @@ def refusal(
             next_step=_CONFIRM,
             reason="foreign_content",
         )
-    if found.state is CardState.NUMBER and found.card_number == wanted:
+    # A number that is the card's UID looks the same whosever it is: only one that the service has says whose card it is.
+    if (
+        found.state is CardState.NUMBER
+        and found.card_number == wanted == credential.card_number
+        and not _is_others(row, credential)
+    ):
         return None  # it is this credential's own already
     if known.holders is None and needs_the_service(found, row, credential.acs_credential_id):
         return BridgeDisconnected(

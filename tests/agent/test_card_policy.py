@@ -100,6 +100,17 @@ def test_which_cards_are_refused(found: FoundCard, known: Knowledge, overwrite: 
         assert refusal(found, NUMBER, read(waiting()), confirmed, overwrite, known) is None
 
 
+@pytest.mark.promise(4, 6)
+@pytest.mark.parametrize("known", [Knowledge(row(), None), Knowledge(None, None)])
+def test_a_number_that_is_the_cards_uid_does_not_say_whose_card_it_is(known: Knowledge) -> None:
+    """Two credentials without numbers look alike on it: the second one is not written while the service is away."""
+    found = FoundCard(UID, "NTAG213", CardState.NUMBER, UID)
+    error = refusal(found, UID, read(waiting(card_number=None)), JOB, "expired", known)
+    assert error is not None
+    assert error.data["reason"] == "unknown_holder"
+    assert refusal(found, UID, read(waiting(card_number=UID)), JOB, "expired", Knowledge(None, None)) is None
+
+
 @pytest.mark.parametrize(
     ("found", "known", "needed"),
     [
