@@ -86,7 +86,7 @@ def refusal(
             next_step=_CONFIRM,
             reason="foreign_content",
         )
-    # A number that is the card's UID looks the same whosever it is: only one that the service has says whose card it is.
+    # A number that is the card's UID looks the same whosever it is: only one that the service has tells whose it is.
     if (
         found.state is CardState.NUMBER
         and found.card_number == wanted == credential.card_number
