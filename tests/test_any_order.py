@@ -578,7 +578,6 @@ def test_any_order_of_events_keeps_the_promises(
                 stateful_step_count=STEPS,
                 deadline=None,
                 database=None,
-                derandomize=False,
                 suppress_health_check=list(HealthCheck),
             ),
         )
