@@ -8,7 +8,7 @@ BUILD_PACKAGES := python3-venv python3-dev gcc libc6-dev libpcsclite-dev pkg-con
 # The real parts that the tests run against.
 # npm may have come with a Node.js that isn't Debian's, and then Debian's can't be installed beside it.
 TEST_PACKAGES  := $(BUILD_PACKAGES) pcscd vsmartcard-vpcd postgresql systemd systemd-container dbus udev umockdev kmod util-linux \
-                  chromium $(if $(shell command -v npm),,npm)
+                  chromium libnfc-bin gir1.2-umockdev-1.0 python3-gi $(if $(shell command -v npm),,npm)
 
 # A file's tests stay together: many share what is slow to start.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder

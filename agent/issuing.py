@@ -222,7 +222,7 @@ class _Encoding:
         self._issuing.found = found
         self.uid = found.uid
         self._refuse_at_sight(found)
-        text = self._content.on(found.uid) if isinstance(self._content, CardNumber) else self._content.vendor
+        text = self._content.on(found.uid) if isinstance(self._content, CardNumber) else repr(self._content)
         self.attempt = self._journal.bind_card(
             self._job,
             encoder=self._issuing.encoder.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,21 @@ class VendorOrder:
     vendor: str
 
 
-Content = CardNumber | VendorOrder
+@dataclass(frozen=True)
+class KeyOrder:
+    """A guest key that a vendor's own encoder makes, told in the words of a property management system.
+
+    `rooms` are the doors by the names that the vendor's software knows them by; `starts_at` and `ends_at` are aware
+    times. `joins` says that it is one more key for guests who have theirs already: without it, the key is the first of
+    a stay, and the locks forget the keys of the one before. `number` is the credential's card number, if it has one:
+    it is reported where the encoder tells none of its own.
+    """
+
+    rooms: tuple[str, ...] = field(repr=False)
+    starts_at: datetime
+    ends_at: datetime
+    joins: bool
+    number: str | None = field(default=None, repr=False)
+
+
+Content = CardNumber | VendorOrder | KeyOrder

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -57,11 +57,15 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one encoding has come: `done` of `total` steps (pages, blocks, tracks) of this stage."""
+    """How far one encoding has come: `done` of `total` steps (pages, blocks, tracks) of this stage.
+
+    `prompt` is what the person at the desk has to do now, where the encoder waits for it: "Swipe the card."
+    """
 
     stage: Stage
     done: int
     total: int
+    prompt: str = ""
 
 
 def _no_progress(_: Progress) -> None: ...
@@ -106,6 +110,19 @@ class Capabilities:
     scans: bool = True
     signals: bool = False
     """Whether it has a light or a beeper of its own."""
+    uids: bool = True
+    """Whether it tells a card's UID. Magnetic stripes have none, and some vendors keep it to themselves."""
+    presence: bool = True
+    """Whether it tells that a card lies there, and when it is taken away. A swiped card is gone at once, and a vendor's
+    encoder says nothing until it is given an order."""
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A device that a driver found: its name for people, and the options that bind the driver to it."""
+
+    device: str
+    options: dict[str, Any]
 
 
 class Options(BaseModel):
@@ -122,6 +139,22 @@ class Encoder(ABC):
     """
 
     options_model: ClassVar[type[Options]] = Options
+
+    @classmethod
+    def attached(cls) -> list[Attached]:
+        """The devices of this driver that are plugged in, as far as that can be told without speaking to strangers.
+
+        Never raises: what can't be looked at isn't there.
+        """
+        return []
+
+    @classmethod
+    def probe(cls, port: str) -> Attached | None:
+        """Ask whatever is on this serial port (a path) whether it is one of this driver's; None where it isn't.
+
+        It is asked in its own protocol, in a way that changes nothing. Never raises.
+        """
+        return None
 
     def __init__(self, name: str, options: Options) -> None:
         self.name = name

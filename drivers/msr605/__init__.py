@@ -1,0 +1,1 @@
+"""MSR605, MSR606 and MSR206 magnetic stripe encoders."""

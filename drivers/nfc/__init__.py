@@ -1,0 +1,1 @@
+"""PN532 and PN533 readers, through nfcpy."""

@@ -1,0 +1,1 @@
+"""Vendors' encoders that speak the Industry Standard PMS protocol (Salto, Onity, TESA)."""

@@ -1,0 +1,1 @@
+"""Byte streams to devices: serial ports, and their like on the network."""

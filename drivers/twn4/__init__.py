@@ -1,0 +1,1 @@
+"""Elatec TWN4 readers, by their Simple Protocol."""

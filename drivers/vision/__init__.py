@@ -1,0 +1,1 @@
+"""VingCard Vision's encoders, by its PMS interface."""
