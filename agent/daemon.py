@@ -15,6 +15,7 @@ from agent.claims import Claims, LocalClaims
 from agent.config import Config, EncoderConfig
 from agent.desk.server import DeskServer
 from agent.events import Events
+from agent.hotplug import HotPlug
 from agent.issuing import Issuing
 from agent.journal import Journal, JournalDamaged, JournalError, JournalLock, make_sound
 from agent.operations import Operations
@@ -87,7 +88,12 @@ class Agent:
             events=self.events,
         )
         self.desk = DeskServer(config.desk, self.operations, token_path=config.journal.path.with_name("desk-token"))
+        self._hotplug = HotPlug(self._look_for_devices)
         self._stop = asyncio.Event()
+
+    def _look_for_devices(self) -> None:
+        for station in self.stations:
+            station.look_for_the_device()
 
     def _make_claims(self, config: Config, shared: Shared) -> Claims:
         automatic = sum(encoder.mode == "auto" for encoder in config.encoder)
@@ -132,6 +138,7 @@ class Agent:
             self._keep("reporting", self.reporting.run),
             self._keep("claims", self.claims.run),
         ]
+        self._hotplug.start()
         watchdog = loop.create_task(self._watchdog([*stations, *others]))
         journal = loop.create_task(self._watch_journal())
         log.info("running", encoders=len(stations), desk=self.desk.url)
@@ -142,6 +149,7 @@ class Agent:
             await self._stop.wait()
         finally:
             notify.notify("STOPPING=1")
+            self._hotplug.stop()
             for station in self.stations:
                 station.stop()
             await self._until_they_leave(stations)

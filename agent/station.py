@@ -168,6 +168,11 @@ class Station:
         if self.job is None and self.online and self.card_here:
             self.encoder.interrupt()
 
+    def look_for_the_device(self) -> None:
+        """Something was plugged in: an encoder that is away looks now, however long its driver would have waited."""
+        if not self.online:
+            self.encoder.interrupt()
+
     def scan(self) -> asyncio.Future[FoundCard]:
         """Read the card that lies there, or the next one that comes. Cancel the future to give up.
 
