@@ -11,10 +11,11 @@ from typing import TypeVar, cast
 from pydantic import Field
 
 from drivers.content import CardNumber
-from drivers.encoder import Capabilities, Encoder, EncodeRequest, EncodeResult, FoundCard, Options, Outcome
+from drivers.encoder import Attached, Capabilities, Encoder, EncodeRequest, EncodeResult, FoundCard, Options, Outcome
 from drivers.errors import EncoderError, EncoderNotOnline, IncompatibleCardFormat, NoCredentialOnEncoder
 from drivers.pcsc import codec, winscard
 from drivers.pcsc.arrival import wait_for_reader
+from drivers.pcsc.attached import attached_readers
 from drivers.pcsc.codec import Family
 from drivers.pcsc.lane import Lane, NoAnswer
 from drivers.pcsc.link import PcscClassicLink, PcscType2Link
@@ -47,6 +48,14 @@ class PcscEncoder(Encoder):
     """See `Encoder`. One context watches the reader, another one, on a lane of its own, talks to cards."""
 
     options_model = PcscOptions
+
+    @classmethod
+    def attached(cls) -> list[Attached]:
+        """See `Encoder.attached`: pcscd's readers. Without pcscd there are none."""
+        try:
+            return attached_readers()
+        except PcscError:
+            return []
 
     def __init__(self, name: str, options: Options) -> None:
         super().__init__(name, options)

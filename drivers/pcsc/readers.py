@@ -92,19 +92,6 @@ def _are_one_readers_slots(names: list[str]) -> bool:
     return len({part and part["reader"] for part in parts}) == 1 and parts[0] is not None
 
 
-def attached() -> list[Reader]:
-    """All readers that pcscd has.
-
-    Raises:
-        PcscError: pcscd isn't there.
-    """
-    context = Context()
-    try:
-        return [describe(context, name) for name in context.readers()]
-    finally:
-        context.release()
-
-
 def describe(context: Context, name: str) -> Reader:
     """A reader's serial number and USB path, as far as its driver tells. Needs no card and disturbs none."""
     try:

@@ -1,7 +1,7 @@
 import pytest
 
 from drivers.pcsc.holders import likely_holders
-from drivers.pcsc.readers import Reader, Wanted, attached, usb_path
+from drivers.pcsc.readers import Reader, Wanted, usb_path
 
 ACR = Reader("ACS ACR1252 1S CL Reader [ACR1252 1S CL Reader PICC] (RR554-012345) 00 00", usb_path="1-1.2")
 
@@ -44,11 +44,6 @@ def test_the_usb_path_is_found_by_bus_and_address(tmp_path):
     assert usb_path((0x0020 << 16 | 2 << 8 | 23).to_bytes(4, "little"), tmp_path) == ""
     assert usb_path((0x0001 << 16 | 1 << 8 | 23).to_bytes(4, "little"), tmp_path) == ""
     assert usb_path(b"", tmp_path) == ""
-
-
-@pytest.mark.pcscd
-def test_attached_readers_are_listed(pcscd):
-    assert [reader.name for reader in attached()] == pcscd.readers
 
 
 @pytest.fixture
