@@ -17,6 +17,7 @@ import click
 
 from agent.cli.audit import audit
 from agent.cli.cards import encode, reencode, scan
+from agent.cli.discover import discover
 from agent.cli.doctor import doctor
 from agent.cli.failures import USAGE, CommandFailed, Failure, failure_of
 from agent.cli.invocation import Group, Invocation
@@ -39,7 +40,22 @@ def program() -> None:
     """
 
 
-for command in (run, encode, reencode, scan, queue, cancel, hold, resume, encoders, status, audit, doctor, sandbox):
+for command in (
+    run,
+    encode,
+    reencode,
+    scan,
+    queue,
+    cancel,
+    hold,
+    resume,
+    encoders,
+    discover,
+    status,
+    audit,
+    doctor,
+    sandbox,
+):
     program.add_command(command)
 
 

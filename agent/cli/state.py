@@ -16,7 +16,7 @@ from agent.cli.wording import age, local_time
 @click.command(cls=Command)
 @click.pass_obj
 def encoders(invocation: Invocation) -> None:
-    """Show the configured encoders and how they are."""
+    """Show the configured encoders and how they are; `discover` finds others that are plugged in."""
     with invocation.control() as control:
         state = control.get("/api/state", jobs=1)
     found = state["encoders"]
@@ -32,7 +32,7 @@ def _show_with_trouble(output: Output, found: Sequence[Mapping[str, Any]]) -> No
 
 def _show_encoders(output: Output, found: Sequence[Mapping[str, Any]]) -> None:
     if not found:
-        output.line("No encoder is configured.")
+        output.line("No encoder is configured: `card-encoder discover` prints one to paste.")
         return
     columns = ("Encoder", "Driver", "Mode", "State", "Device")
     output.table(columns, [(e["name"], e["driver"], e["mode"], _condition(e), e["device"]) for e in found])
