@@ -20,7 +20,8 @@ _SETTLING_S = 1.0
 _AGAIN_S = 0.05
 _CONNECT_S = 5.0
 _NOT_YET = (errno.ENOENT, errno.EACCES, errno.ENXIO, errno.ENODEV)
-"""Seen right after plugging in, while udev makes the name and sets the owner (nfc-tools/libnfc#286, libusb/hidapi#217)."""
+"""Seen right after plugging in, until udev has named the device and set its owner (nfc-tools/libnfc#286,
+libusb/hidapi#217)."""
 _HELD = (errno.EAGAIN, errno.EBUSY)
 
 

@@ -93,6 +93,14 @@ class Line:
         """The port is back under its name, and the device is told that it is connected."""
         self._order(self._plug)
 
+    def reset(self) -> None:
+        """The device loses its power for a moment and nobody tells the host, as behind a USB bridge."""
+        self._order(self._restart)
+
+    def noise(self, data: bytes) -> None:
+        """Have the host see these bytes, which the device didn't say."""
+        self._order(lambda: self._speak(data))
+
     def close(self) -> None:
         """End it. May be called twice.
 
@@ -138,6 +146,11 @@ class Line:
         self._end.unplug()
         self._disconnect()
 
+    def _restart(self) -> None:
+        self._disconnect()
+        if self._end.fd is not None:
+            self._connect()
+
     def _connect(self) -> None:
         turn = self._turn
         self._device.connected(lambda data: self._say(turn, data))
@@ -177,10 +190,15 @@ class Line:
 
     def _take_what_was_said(self) -> None:
         while self._said:
-            turn, data = self._said.popleft()
-            if turn == self._turn and (data := self.mangle(data)):
-                self._note("device", data)
-                self._to_host.put(data, monotonic(), self.baud)
+            turn, said = self._said.popleft()
+            if turn == self._turn:
+                data = self.mangle(said)
+                if data and turn == self._turn:  # `mangle` may have unplugged the line
+                    self._speak(data)
+
+    def _speak(self, data: bytes) -> None:
+        self._note("device", data)
+        self._to_host.put(data, monotonic(), self.baud)
 
     def _wait(self) -> None:
         """Until something comes, or the next byte is due on either side."""
