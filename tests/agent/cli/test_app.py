@@ -20,6 +20,7 @@ COMMANDS = frozenset(
         "hold",
         "resume",
         "encoders",
+        "discover",
         "doctor",
         "status",
         "audit",
