@@ -1,0 +1,12 @@
+"""Enquiry, acknowledgement, message, answer: how property management systems have spoken to encoders since RS-232.
+
+`frames` has the bytes, `exchange` the conversation, `readings` what is told of a card, and `keymaking` the way of a key
+from the order to the card that was read back.
+"""
+
+from drivers.enquiry.exchange import Enquiry, Lost
+from drivers.enquiry.frames import Check
+from drivers.enquiry.keymaking import KeyEncoder, KeyOptions
+from drivers.enquiry.readings import LocalOrder, Reading, Told
+
+__all__ = ["Check", "Enquiry", "KeyEncoder", "KeyOptions", "LocalOrder", "Lost", "Reading", "Told"]

@@ -1,0 +1,198 @@
+"""One conversation after another with a vendor's software: ENQ, ACK, message, ACK, answer.
+
+The times and tries are those of the public clients (hardware.md sections B and C): 3 s for an acknowledgement, 60 s for
+an answer, 3 tries. What they don't agree on is decided for the card's sake: a message that changes something is sent
+again only where it was refused by NAK, never where its acknowledgement or answer got lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
+
+from drivers.enquiry.frames import ENQ, Check, Control, Malformed, Stream, wrap
+from drivers.errors import EncoderCommunicationTimeout, EncoderError, EncoderNotOnline
+from drivers.port import Port, Silence
+from drivers.steps import step
+
+_NOT_READY_S = 0.2
+"""The pause after a NAK (bookingexperts/salto waits as long); it ends later where the line isn't quiet."""
+
+
+class Lost(Exception):
+    """The software may have carried out what it was told: no answer says whether it has."""
+
+
+def _nothing() -> None: ...
+
+
+class Enquiry:
+    """A vendor's software at the other end of a port, which is opened when it is needed and reopened after trouble.
+
+    `answers_are_acknowledged` says that the software waits for ACK after its answer, and repeats it after NAK. Used by
+    one thread, except `wake`.
+    """
+
+    def __init__(
+        self,
+        open_port: Callable[[], Port],
+        check: Check,
+        *,
+        ack_s: float,
+        answer_s: float,
+        tries: int,
+        answers_are_acknowledged: bool = False,
+    ) -> None:
+        self._open_port = open_port
+        self._check = check
+        self._ack_s = ack_s
+        self._answer_s = answer_s
+        self._tries = tries
+        self._acknowledges = answers_are_acknowledged
+        self._port: Port | None = None
+        self._stream = Stream(check)
+
+    def connect(self) -> None:
+        """See that the software is there: it acknowledges an enquiry.
+
+        Raises:
+            EncoderNotOnline: the port can't be opened, or nothing at its end acknowledges.
+        """
+        try:
+            self._ready()
+        except EncoderCommunicationTimeout as error:
+            raise EncoderNotOnline(
+                error.message,
+                next_step="Check that the lock vendor's software runs, that its PMS interface is switched on, and that "
+                "the encoder's option `port` names it.",
+            ) from error
+
+    def close(self) -> None:
+        """Let the port go. Never raises."""
+        if self._port is not None:
+            self._port.close()
+            self._port = None
+
+    def wake(self) -> None:
+        """Make `ask` call its `on_wake` now, if it waits for an answer. Thread-safe; never raises."""
+        port = self._port
+        if port is not None:
+            port.wake()
+
+    def ask(self, payload: bytes, *, changes: bool = False, on_wake: Callable[[], None] = _nothing) -> bytes:
+        """Send a message, and return its answer's payload.
+
+        `changes` says that the message must not be carried out twice. What `on_wake` raises ends the wait.
+
+        Raises:
+            EncoderNotOnline: the software is gone; nothing was sent.
+            EncoderCommunicationTimeout: it doesn't take the message, or, unless the message changes something, makes
+                no sense.
+            Lost: the message changes something, and may have been taken.
+        """
+        with step("card.exchange"):
+            try:
+                return self._ask(payload, changes, on_wake)
+            except (EncoderError, Lost):
+                self.close()  # an answer that comes late must not be taken for the next one's
+                raise
+
+    def _ask(self, payload: bytes, changes: bool, on_wake: Callable[[], None]) -> bytes:
+        trouble = "doesn't take the message"
+        for _ in range(self._tries):
+            port = self._ready()
+            try:
+                item = self._hand_over(port, payload, changes, on_wake)
+                if item is Control.ACK:
+                    item = self._answer(port, payload, on_wake)
+            except Malformed as error:
+                trouble = "gives answers that make no sense"
+                if changes:
+                    raise Lost(f"The answer makes no sense ({error}).") from error
+                continue
+            except (Silence, EncoderNotOnline) as error:
+                if changes:
+                    raise Lost(error.message) from error
+                raise
+            if isinstance(item, bytes):
+                if self._acknowledges:
+                    with suppress(EncoderError):  # the answer is here, whatever becomes of the line
+                        port.write(bytes([Control.ACK.value]))
+                return item
+        raise EncoderCommunicationTimeout(f"The software at {port.name} {trouble}.")
+
+    def _hand_over(
+        self, port: Port, payload: bytes, changes: bool, on_wake: Callable[[], None]
+    ) -> Control | bytes | None:
+        """Send the message: ACK, or NAK, or the answer where only that came through, or None where nothing did."""
+        port.write(wrap(payload, self._check))
+        try:
+            while (item := self._next(port, self._ack_s, on_wake)) == payload:
+                pass  # an echo
+        except Silence:
+            if changes:
+                raise
+            return None
+        if item is Control.NAK:
+            port.discard(_NOT_READY_S)
+        return item
+
+    def _answer(self, port: Port, payload: bytes, on_wake: Callable[[], None]) -> bytes:
+        wait_s = self._answer_s
+        for left in reversed(range(self._tries)):
+            try:
+                while isinstance(item := self._next(port, wait_s, on_wake), Control) or item == payload:
+                    pass  # an echo, or an acknowledgement too many
+                return item
+            except Malformed:
+                if not self._acknowledges or not left:
+                    raise
+                port.write(bytes([Control.NAK.value]))  # not a second order: it asks for the same answer again
+                wait_s = self._ack_s
+        raise AssertionError("the last try returns or raises")
+
+    def _ready(self) -> Port:
+        """Enquire until the software is ready. A connection that was closed meanwhile is made anew, once."""
+        if self._port is not None:
+            try:
+                return self._enquire(self._port)
+            except EncoderNotOnline:
+                self.close()
+        self._port = self._open_port()
+        try:
+            return self._enquire(self._port)
+        except EncoderError:
+            self.close()
+            raise
+
+    def _enquire(self, port: Port) -> Port:
+        trouble = "doesn't answer"
+        for _ in range(self._tries):
+            port.discard()
+            self._stream = Stream(self._check)
+            port.write(ENQ)
+            try:
+                item = self._next(port, self._ack_s, _nothing)
+            except Silence:
+                continue
+            except Malformed:
+                trouble = "makes no sense"
+                continue
+            if item is Control.ACK:
+                return port
+            trouble = "isn't ready"
+            port.discard(_NOT_READY_S)
+        raise EncoderCommunicationTimeout(f"The software at {port.name} {trouble}.")
+
+    def _next(self, port: Port, wait_s: float, on_wake: Callable[[], None]) -> Control | bytes:
+        deadline = monotonic() + wait_s
+        while (item := self._stream.take()) is None:
+            left = deadline - monotonic()
+            if left <= 0:
+                raise Silence(f"The software at {port.name} did not answer within {wait_s:g} seconds.", b"")
+            data = port.read_some(left)
+            if not data:
+                on_wake()
+            self._stream.feed(data)
+        return item
