@@ -195,7 +195,7 @@ class EncoderConformance(Conformance):
     def test_another_card_that_is_swiped_instead_makes_no_two(
         self, encoder: Encoder, feeder: CardFeeder, with_number: bool
     ) -> None:
-        """Nothing tells two stripes apart, and the other one may be written: then only that one is, and it is verified."""
+        """Nothing tells two stripes apart, so the other one may be written: then only that one is, and verified."""
         if encoder.capabilities.presence:
             pytest.skip("this encoder tells that the card was taken away")
         old = self.other if with_number else None
