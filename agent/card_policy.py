@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from agent.config import Overwrite
 from agent.credential import Credential
-from agent.journal import Card, CardStanding, Job
+from agent.journal import Card, CardStanding, Job, JobState
 from drivers.encoder import CardState, FoundCard
 from drivers.errors import BridgeDisconnected, CredentialCannotBeReissued, EncoderError, IncompatibleCardFormat
 
@@ -25,8 +25,8 @@ _CONFIRM = "Take another card, or confirm at the desk that this one may be overw
 class Knowledge:
     """What is known of the card beyond its own content.
 
-    `row` is what the journal has on it. `holders` are credentials, other than the one to be encoded, that live on it
-    according to the service; None where the service could not be asked.
+    `row` is what the journal has on it: nothing where it has no UID. `holders` are credentials, other than the one to
+    be encoded, that live on it according to the service; None where the service could not be asked.
     """
 
     row: Card | None
@@ -67,7 +67,10 @@ def refusal(
 ) -> EncoderError | None:
     """Why the card must not be written, or None where it may.
 
-    `wanted` is the number that it is to carry, None for vendor-made data.
+    `wanted` is the number that it is to carry, None for vendor-made data and for keys made by order.
+
+    A card without a UID is judged by what it holds alone. What can't be told of it: that it was written a moment ago,
+    or that it is the one on which writing was interrupted; and of a blank one, whose it was.
     """
     row = known.row
     if job.overwrite or overwrite == "always" or _is_own(found, row, credential.acs_credential_id):
@@ -116,11 +119,15 @@ def other_card(
 
     `begun_before_issue`: the job began this card when the service had the credential on none. If it has by now, that is
     another card: what was written here was never verified, and so never reported.
+
+    A card without a UID is the credential's own where it holds its number. Where writing on one was interrupted,
+    nothing tells which that is: the next one that comes is taken for it.
     """
-    if job.replace_card or not found.uid:
+    if job.replace_card:
         return None
-    if own_cards:
-        if any(card.uid == found.uid for card in own_cards):
+    torn = job.state is JobState.WRITING and job.card_uid == ""
+    if own_cards or torn:
+        if torn or any(card.uid == found.uid for card in own_cards):
             if begun_before_issue and credential.is_issued is True:
                 return OtherCard(
                     "Since writing this card was interrupted, the credential was issued on another one.",

@@ -7,7 +7,7 @@ import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from drivers import registry
+from drivers.content import CardNumber, Content, KeyOrder
+from drivers.encoder import Encoder
 
 API_KEY_VARIABLE = "CARD_ENCODER_API_KEY"
 
@@ -142,6 +144,8 @@ class EncoderConfig(_Section):
     driver: str
     mode: Mode = "auto"
     overwrite: Overwrite = "expired"
+    acs_system_ids: tuple[str, ...] = ()
+    """The access systems that this encoder writes for; empty: all, and what is of none."""
     options: dict[str, Any] = Field(default_factory=dict, repr=False)
 
 
@@ -197,7 +201,40 @@ def check(data: Mapping[str, Any], *, text: str = "", source: str = "the configu
             driver.options_model.model_validate(encoder.options)
         except ValidationError as error:
             raise ConfigError(_first_problem(error, driver.options_model, (*where, "options"), text, source)) from None
+    for number, problem in _in_two_ways(config):
+        raise ConfigError(f"{_place(source, text, ('encoder', number, 'acs_system_ids'))}: {problem}")
     return config
+
+
+def _in_two_ways(config: Config) -> Iterator[tuple[int, str]]:
+    """Encoders, counted from 0, that would make something else of a credential than another one, and what to do."""
+    if len({encoder.driver for encoder in config.encoder}) < 2:
+        return
+    contents = [_contents(encoder) for encoder in config.encoder]
+    for number, (encoder, content) in enumerate(zip(config.encoder, contents, strict=True)):
+        for other, other_content in zip(config.encoder, contents, strict=True):
+            one_system = set(encoder.acs_system_ids) & set(other.acs_system_ids)
+            apart = encoder.acs_system_ids and other.acs_system_ids and not one_system
+            if {content, other_content} == {CardNumber, KeyOrder} and not apart:
+                numbers, keys = (encoder, other) if content is CardNumber else (other, encoder)
+                yield (
+                    number,
+                    f"'{numbers.name}' writes card numbers, and '{keys.name}' has keys made by its vendor's encoder: "
+                    "which of the two a credential becomes must not depend on which encoder comes first. Name here the "
+                    "access systems that each of them is for, and none for both.",
+                )
+
+
+def _contents(config: EncoderConfig) -> type[Content] | None:
+    """What becomes of a credential that no vendor makes: a number on a card, or a key by order."""
+    contents = build(config).capabilities.contents
+    return KeyOrder if KeyOrder in contents else CardNumber if CardNumber in contents else None
+
+
+def build(config: EncoderConfig) -> Encoder:
+    """The encoder that is configured, not yet opened. Its driver was found, and took the options, in `check`."""
+    driver = registry.load(config.driver)
+    return driver(config.name, driver.options_model.model_validate(config.options))
 
 
 def _first_problem(error: ValidationError, model: type[BaseModel], root: Location, text: str, source: str) -> str:

@@ -12,7 +12,7 @@ import structlog
 
 from agent import notify
 from agent.claims import Claims, LocalClaims
-from agent.config import Config, EncoderConfig
+from agent.config import Config, build
 from agent.desk.server import DeskServer
 from agent.events import Events
 from agent.hotplug import HotPlug
@@ -24,8 +24,6 @@ from agent.reporting import Reporting
 from agent.service import Service
 from agent.station import Shared, Station
 from agent.stations import Stations
-from drivers import registry
-from drivers.encoder import Encoder
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +51,7 @@ class Agent:
         self.events = Events()
         shared = Shared(tuple(encoder.name for encoder in config.encoder))
         self.stations = [
-            Station(encoder, _driver(encoder), self.journal, self.events, shared) for encoder in config.encoder
+            Station(encoder, build(encoder), self.journal, self.events, shared) for encoder in config.encoder
         ]
         self.claims = self._make_claims(config, shared)
         self.polling = Polling(
@@ -61,7 +59,7 @@ class Agent:
             self.journal,
             self.events,
             interval=config.service.poll_interval_s,
-            writable_vendors={vendor for station in self.stations for vendor in station.vendors},
+            scopes=[station.scope for station in self.stations],
             claims=self.claims,
             in_hand=shared.in_hand,
         )
@@ -76,6 +74,7 @@ class Agent:
                 overwrite=station.config.overwrite,
                 refresh=self.polling.refresh,
                 on_progress=station.note_progress,
+                on_card=station.card_came,
             )
         self.operations = Operations(
             desk=config.claims.desk,
@@ -107,7 +106,7 @@ class Agent:
             self.events,
             desk=config.claims.desk,
             ahead=automatic * config.claims.ahead,
-            vendors={vendor for station in self.stations for vendor in station.vendors},
+            scopes=[station.scope for station in self.stations],
             in_hand=shared.in_hand,
             card_waits=lambda: any(station.has_a_card_and_no_job for station in self.stations),
             look_again=lambda acs_credential_id: self.polling.look_again(acs_credential_id),
@@ -238,8 +237,3 @@ class Agent:
         except JournalError:
             return False
         return not stuck
-
-
-def _driver(config: EncoderConfig) -> Encoder:
-    driver = registry.load(config.driver)
-    return driver(config.name, driver.options_model.model_validate(config.options))

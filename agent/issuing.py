@@ -2,13 +2,17 @@
 
 The driver works in the encoder's own thread; `bind` is where it asks whether this card may be written. Everything that
 has to survive is in the journal before that returns.
+
+Of a card without a UID the journal keeps that one was begun, and no more: see `card_policy` for what can't be told of
+it then.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import uuid
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
@@ -17,12 +21,12 @@ from agent import clock
 from agent.card_policy import Knowledge, needs_the_service, other_card, refusal
 from agent.claims import Claims
 from agent.config import Overwrite
-from agent.content import content_for
+from agent.content import Doors, IncompleteOrder, content_for, digest_of, vendor_of
 from agent.credential import Credential, MalformedCredential, read
 from agent.eligibility import Action, Decision, decide
-from agent.journal import Card, CardStanding, Job, JobState, Journal, JournalError
+from agent.journal import Card, CardStanding, IllegalStep, Job, JobState, Journal, JournalError
 from agent.service import Gone, Refused, Service, ServiceError, Unreachable
-from drivers.content import CardNumber, Content
+from drivers.content import CardNumber, Content, KeyOrder
 from drivers.encoder import Encoder, EncodeRequest, EncodeResult, FoundCard, Progress
 from drivers.errors import (
     BridgeDisconnected,
@@ -58,6 +62,14 @@ class _ContentChanged(EncoderError):
     """The service changed what is to be written after the driver was asked to write it."""
 
 
+def _wont_say(error: ServiceError) -> BridgeDisconnected:
+    return BridgeDisconnected(f"The service won't say how the credential stands. {error}")
+
+
+def _deleted() -> CredentialDeleted:
+    return CredentialDeleted("The credential was deleted at the service.")
+
+
 Answer = Credential | ServiceError | MalformedCredential
 InThread = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -75,10 +87,12 @@ class Issuing:
         overwrite: Overwrite,
         refresh: Callable[[str, object], object],
         on_progress: Callable[[Job, Progress], None],
+        on_card: Callable[[Job], None],
     ) -> None:
         """`found` is the card that was looked at last.
 
-        `refresh` brings a credential as the service has it now into the journal; `on_progress` runs on the loop.
+        `refresh` brings a credential as the service has it now into the journal. `on_progress` and `on_card` run on the
+        loop; the latter where an encoder waited for somebody to come: it may raise IllegalStep.
         """
         self.encoder = encoder
         self.journal = journal
@@ -88,6 +102,8 @@ class Issuing:
         self.found: FoundCard | None = None
         self._refresh = refresh
         self._on_progress = on_progress
+        self._on_card = on_card
+        self._sees_cards = encoder.capabilities.presence
 
     async def encode(self, job: Job, in_thread: InThread, *, still_there: str | None) -> None:
         """Write the job's credential on the card that lies on the encoder, until the report is in the outbox.
@@ -112,9 +128,10 @@ class Issuing:
 
     async def _encode_once(self, job: Job, in_thread: InThread, still_there: str | None) -> None:
         loop = asyncio.get_running_loop()
-        content = self._content(job)
-        fresh = loop.create_task(self._fetch(job))
-        encoding = _Encoding(self, job, content, loop, fresh, still_there)
+        content, doors = await self._content(job)
+        # Where the card is there, the service is asked while that is looked at; else somebody has to bring it first.
+        fresh = loop.create_task(self.latest(job)) if self._sees_cards else None
+        encoding = _Encoding(self, job, content, doors, loop, fresh, still_there)
 
         def progress(step: Progress) -> None:
             loop.call_soon_threadsafe(self._on_progress, job, step)
@@ -136,33 +153,107 @@ class Issuing:
                 error.next_step = _begun_with_this_card(job)
             self._record_failure(job, encoding.attempt, encoding.uid, error)
             if isinstance(error, (NotEncodable, CredentialDeleted, _ContentChanged)):
-                self._follow_service(job, await fresh)
+                self._follow_service(job, await (encoding.fresh or self.latest(job)))
             if encoding.attempt is None and isinstance(error, Unencodable):
-                self.journal.hold(job.job_id, actor="agent", code="number_does_not_fit", reason=str(error))
-                raise NotEncodable(error.message, next_step=error.next_step) from error
+                code = "order_does_not_fit" if isinstance(content, KeyOrder) else "number_does_not_fit"
+                raise self._held(
+                    job, code, str(error), NotEncodable(error.message, next_step=error.next_step)
+                ) from error
             raise
         finally:
-            fresh.cancel()
-            await asyncio.gather(fresh, return_exceptions=True)
+            if encoding.fresh is not None:
+                encoding.fresh.cancel()
+                await asyncio.gather(encoding.fresh, return_exceptions=True)
 
-    def _content(self, job: Job) -> Content:
+    def _held(self, job: Job, code: str, reason: str, error: NotEncodable) -> NotEncodable:
+        """The error, after the job was put on hold for it."""
+        self.journal.hold(job.job_id, actor="agent", code=code, reason=reason)
+        return error
+
+    async def _content(self, job: Job) -> tuple[Content, Doors | None]:
+        """What is to be written according to the credential that was claimed, and the doors that an order names.
+
+        Raises:
+            NotEncodable: it can't be told; the job is held.
+            CredentialDeleted: the service has it no more.
+            BridgeDisconnected: an order needs the service's word.
+        """
         try:
             credential = read(job.credential)
         except MalformedCredential as error:
-            self.journal.hold(job.job_id, actor="agent", code="malformed", reason=error.problem)
-            raise NotEncodable(f"The service's data on this credential can't be read: {error.problem}.") from error
-        number_is_uid = self.journal.number_is_uid(job.acs_credential_id, credential.card_number)
-        return content_for(credential, number_is_uid=number_is_uid)
+            problem = f"The service's data on this credential can't be read: {error.problem}."
+            raise self._held(job, "malformed", error.problem, NotEncodable(problem)) from error
+        doors = None
+        if self.makes_keys and vendor_of(credential) is None:
+            try:
+                listed = await self.doors(job)
+            except CredentialDeleted:
+                self.journal.record_deleted(job.acs_credential_id)
+                raise
+            if isinstance(listed, ServiceError):
+                raise BridgeDisconnected(f"The service can't be asked which doors the key opens. {listed}") from listed
+            doors = listed
+        try:
+            content = self.content(job, credential, doors)
+        except IncompleteOrder as error:
+            raise self._held(job, "order_incomplete", str(error), NotEncodable(str(error))) from error
+        if content == CardNumber(None) and not self.encoder.capabilities.uids:
+            reason = "It has no number of its own, and this encoder's cards have no UID to take its place."
+            raise self._held(job, "number_does_not_fit", reason, NotEncodable(reason))
+        return content, doors
 
-    async def _fetch(self, job: Job) -> Answer:
+    @property
+    def makes_keys(self) -> bool:
+        """Whether the encoder is a vendor's own, and is told what key to make."""
+        return KeyOrder in self.encoder.capabilities.contents
+
+    def content(self, job: Job, credential: Credential, doors: Doors | None) -> Content:
+        """What is to be written of this credential.
+
+        Raises:
+            IncompleteOrder: it can't be told.
+        """
+        number_is_uid = self.journal.number_is_uid(job.acs_credential_id, credential.card_number)
+        return content_for(credential, number_is_uid=number_is_uid, doors=doors)
+
+    async def doors(self, job: Job) -> Doors | ServiceError:
+        """The doors that the credential opens now; an error where the service is away.
+
+        Raises:
+            CredentialDeleted: the service has it no more.
+            BridgeDisconnected: the service won't say.
+        """
+        try:
+            async with asyncio.timeout(_LONGEST_WAIT_S):
+                return Doors(await self.service.entrance_names(job.acs_credential_id), clock.now())
+        except TimeoutError:
+            return _takes_too_long()
+        except Gone as error:
+            raise _deleted() from error
+        except Refused as error:
+            raise _wont_say(error) from error
+        except ServiceError as error:
+            return error
+
+    async def latest(self, job: Job) -> Answer:
         """The service's latest word. A card lies there meanwhile: a service that takes its time counts as away."""
         try:
             async with asyncio.timeout(_LONGEST_WAIT_S):
                 return await self.service.get(job.acs_credential_id)
         except TimeoutError:
-            return Unreachable(f"The service took more than {_LONGEST_WAIT_S:.0f} seconds.")
+            return _takes_too_long()
         except (ServiceError, MalformedCredential) as error:
             return error
+
+    def card_came(self, job: Job) -> None:
+        """Somebody has come with a card for this job, which may have gone on while the encoder waited for that.
+
+        Raises:
+            IllegalStep: it has.
+        """
+        if self.journal.job(job.job_id) != job:
+            raise IllegalStep(f"Job {job.job_id} has gone on meanwhile.")
+        self._on_card(job)
 
     def _record_failure(self, job: Job, attempt: int | None, uid: str, error: EncoderError) -> None:
         log.warning("not encoded", job_id=job.job_id, encoder=self.encoder.name, type=error.type, error=error.message)
@@ -197,16 +288,19 @@ class _Encoding:
         issuing: Issuing,
         job: Job,
         content: Content,
+        doors: Doors | None,
         loop: asyncio.AbstractEventLoop,
-        fresh: asyncio.Task[Answer],
+        fresh: asyncio.Task[Answer] | None,
         still_there: str | None,
     ) -> None:
+        """`fresh` is the service's latest word, asked for already; without it, it is asked for when a card came."""
         self._issuing = issuing
         self._journal = issuing.journal
         self._job = job
         self._content = content
+        self._doors = doors
         self._loop = loop
-        self._fresh = fresh
+        self.fresh = fresh
         self._still_there = still_there
         self._replaces: str | None = None
         self.attempt: int | None = None
@@ -221,32 +315,42 @@ class _Encoding:
         """
         self._issuing.found = found
         self.uid = found.uid
+        if self.fresh is None:
+            self._wait(self._card_came())
         self._refuse_at_sight(found)
-        text = self._content.on(found.uid) if isinstance(self._content, CardNumber) else repr(self._content)
         self.attempt = self._journal.bind_card(
             self._job,
             encoder=self._issuing.encoder.name,
             uid=found.uid,
             medium=found.medium,
-            content_digest=hashlib.sha256(text.encode()).hexdigest(),
+            content_digest=digest_of(self._content, found.uid),
         )
-        self._number = text if isinstance(self._content, CardNumber) else None
+        self._number = self._content.on(found.uid) if isinstance(self._content, CardNumber) else None
         credential = self._latest_word()
         self._refuse_card(found, credential)
-        if self._job.replace_card and credential.is_issued:
+        if credential.is_issued and (self._job.replace_card or isinstance(self._content, KeyOrder)):
             self._replaces = credential.card_number
         by_uid = isinstance(self._content, CardNumber) and self._content.value is None
         self._wait(self._issuing.claims.begin(self._job, found.uid))
         self._journal.begin_writing(self._job, self.attempt, card_number=self._number, number_is_uid=by_uid)
 
     def verified(self, result: EncodeResult) -> None:
-        """The driver vouches for the card."""
+        """The driver vouches for the card.
+
+        A key of which neither the vendor nor the service has told a number is reported under one that is made up for
+        it: the service can't keep a card apart from others without one.
+        """
         if self.attempt is None or result.uid != self.uid or self._number not in (None, result.card_number):
             raise EncodingInterrupted("Another card was verified than the one that was to be written.")
+        number = result.card_number
+        if isinstance(self._content, KeyOrder):
+            number = number or self._content.number or f"key-{uuid.uuid4()}"
+            if self._replaces == number and not self._job.replace_card:
+                self._replaces = None
         self._journal.record_verified(
             self._job,
             self.attempt,
-            card_number=result.card_number,
+            card_number=number,
             number_is_uid=isinstance(self._content, CardNumber) and self._content.value is None,
             verified_by=result.verified_by,
             replaces_card_number=self._replaces,
@@ -256,7 +360,7 @@ class _Encoding:
         """What needs no look at the service, and must not become the job's card."""
         job = self._job
         error: EncoderError | None = None
-        if job.state is JobState.WRITING and job.card_uid != found.uid:
+        if job.state is JobState.WRITING and job.card_uid and job.card_uid != found.uid:
             error = WrongCard(
                 f"Writing card {job.card_uid} was interrupted, and this is another card.",
                 next_step=f"Put card {job.card_uid} back: it will be read, and finished where needed. If it can't come "
@@ -272,26 +376,43 @@ class _Encoding:
 
     def _latest_word(self) -> Credential:
         """The credential to decide on: the service's, or, where it can't be reached, the one that was claimed."""
-        answer = self._wait(_result(self._fresh))
+        assert self.fresh is not None
+        answer = self._wait(_result(self.fresh))
         if isinstance(answer, Gone):
-            raise CredentialDeleted("The credential was deleted at the service.")
+            raise _deleted()
         if isinstance(answer, Refused):
-            raise BridgeDisconnected(f"The service won't say how the credential stands. {answer}")
+            raise _wont_say(answer)
         if isinstance(answer, MalformedCredential):
             raise NotEncodable(f"The service's data on this credential can't be read: {answer.problem}.")
         credential = read(self._job.credential) if isinstance(answer, ServiceError) else answer
         decision = decide(credential, clock.now(), asked=self._job.asked)
         if decision.action is not Action.ENCODE and not consented(decision, self._job):
             raise NotEncodable(decision.reason)
-        number_is_uid = self._journal.number_is_uid(self._job.acs_credential_id, credential.card_number)
-        if content_for(credential, number_is_uid=number_is_uid) != self._content:
+        if self._content_now(credential) != self._content:
             raise _ContentChanged("The credential was changed at the service.")
         return credential
 
+    def _content_now(self, credential: Credential) -> Content | None:
+        """What is to be written by the service's latest word; the doors are those of before where it is away now."""
+        doors = self._doors
+        if doors is not None:
+            latest = self._wait(self._issuing.doors(self._job))
+            doors = doors if isinstance(latest, ServiceError) else replace(doors, names=latest.names)
+        try:
+            return self._issuing.content(self._job, credential, doors)
+        except IncompleteOrder:
+            return None
+
+    async def _card_came(self) -> None:
+        self._issuing.card_came(self._job)
+        self.fresh = asyncio.get_running_loop().create_task(self._issuing.latest(self._job))
+
     def _refuse_card(self, found: FoundCard, credential: Credential) -> None:
-        own_cards = self._journal.cards_of(self._job.acs_credential_id)
-        begun = self._journal.begun_before_issue(self._job.job_id, found.uid)
-        wrong: EncoderError | None = other_card(found, credential, self._job, own_cards, begun_before_issue=begun)
+        wrong: EncoderError | None = None
+        if not isinstance(self._content, KeyOrder):  # the vendor's system voids the key that was made before
+            own_cards = self._journal.cards_of(self._job.acs_credential_id)
+            begun = self._journal.begun_before_issue(self._job.job_id, found.uid)
+            wrong = other_card(found, credential, self._job, own_cards, begun_before_issue=begun)
         if wrong is None:
             row = self._journal.card(found.uid)
             known = Knowledge(row, self._holders(found, row))
@@ -317,11 +438,21 @@ class _Encoding:
 def _begun_with_this_card(job: Job) -> str:
     """What a person does where the card on which a job was begun is refused: no other one would be taken."""
     credential = job.acs_credential_id
+    if not job.card_uid:
+        return (
+            "Writing was interrupted on some card: take that one. If it is this one, or if what this one holds may be "
+            f"lost: `card-encoder encode {credential} --overwrite`. To give that card up and write another one: "
+            f"`card-encoder reencode {credential} --replace-card --reason TEXT`."
+        )
     return (
         "Its writing was begun on this card: put it down once more, after `card-encoder encode "
         f"{credential} --overwrite` where what it holds may be lost. If it stays so: `card-encoder reencode "
         f"{credential} --replace-card --reason TEXT` gives this card up and writes another one."
     )
+
+
+def _takes_too_long() -> Unreachable:
+    return Unreachable(f"The service took more than {_LONGEST_WAIT_S:.0f} seconds.")
 
 
 async def _result(task: asyncio.Task[T]) -> T:
@@ -360,7 +491,7 @@ async def _holders(
         return None
     now = clock.now()
     # What this desk has verified counts as issued, though the report may still be on its way; and what it has begun has
-    # this card, until that one was read again.
+    # this card, until that one was read again. A card without a UID may be any that holds the number.
     written_here = row.acs_credential_id if row is not None and row.standing is not CardStanding.VOID else None
     return tuple(
         other.acs_credential_id
@@ -370,6 +501,7 @@ async def _holders(
             other.is_issued is not False
             or other.acs_credential_id in (written_here, *begun)
             or journal.may_have_a_card(other.acs_credential_id)
+            or (not found.uid and journal.is_being_issued(other.acs_credential_id))
         )
         and (other.ends is None or other.ends > now)
     ) + tuple(begun - candidates.keys() - {acs_credential_id})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,13 +82,14 @@ class Picking:
             EncoderError: why it came to nothing.
         """
         station = self._stations.find(wish.encoder)
+        chosen = list(self._stations) if station is None else [station]
         await self._until_its_turn(wish)
         self._give_up_the_interrupted_card(wish)
         intake = await self._latest(wish)
         job = self._journal.open_job(wish.acs_credential_id)
         if job is None:
             raise _no_job(intake, asked=wish.reason is not None)
-        problem = self._problem(job)
+        problem = self._problem(job, chosen)
         if problem is not None:
             raise problem
         if job.state is not JobState.BOUND and not self._stations.is_busy_with(job):
@@ -153,8 +154,8 @@ class Picking:
             wish.acs_credential_id, credential.as_sent(), asked=wish.reason is not None, by_hand=True
         )
 
-    def _problem(self, job: Job) -> EncoderError | None:
-        """Why the job can't be encoded now, for the person who asked."""
+    def _problem(self, job: Job, chosen: Sequence[Station]) -> EncoderError | None:
+        """Why the job can't be encoded now on any of the encoders that were chosen, for the person who asked."""
         if job.state is JobState.HELD:
             return UncategorizedError(
                 f"It is held: {job.reason}", next_step=f"When that is settled: `card-encoder resume {job.job_id}`."
@@ -164,11 +165,8 @@ class Picking:
                 "Its card was written a moment ago, and the report is on its way.",
                 next_step="See `card-encoder queue`, then try again.",
             )
-        if not any(job.vendor in station.vendors for station in self._stations):
-            return UncategorizedError(
-                "No encoder at this desk can write this kind of card.",
-                next_step="The README says which drivers write which cards.",
-            )
+        if not any(_takes(station, job) for station in chosen):
+            return self._no_encoder(job, chosen)
         if job.state is JobState.WAITING and not job.ready:
             return UncategorizedError(f"It has to wait. {job.reason}", next_step="It is encoded when that is over.")
         if self._journal.joins_pending(job):
@@ -176,6 +174,25 @@ class Picking:
                 "It joins a credential that is not on its card yet.", next_step="Encode that one first."
             )
         return None
+
+    def _no_encoder(self, job: Job, chosen: Sequence[Station]) -> EncoderError:
+        able = [station.name for station in self._stations if _takes(station, job)]
+        if able:
+            return UncategorizedError(
+                f"Encoder '{chosen[0].name}' doesn't write this credential: it isn't for its access system, or not for "
+                "this kind of card.",
+                next_step=f"Encode it on '{able[0]}'.",
+            )
+        if any(job.vendor in station.scope.vendors for station in self._stations):
+            return UncategorizedError(
+                "No encoder at this desk writes this credential: none is for its access system, or it has no number "
+                "where cards without a UID need one.",
+                next_step="Encode it at another desk, or set acs_system_ids of an encoder here.",
+            )
+        return UncategorizedError(
+            "No encoder at this desk can write this kind of card.",
+            next_step="The README says which drivers write which cards.",
+        )
 
     async def _outcome(self, attempt: Attempt, job: Job, station: Station | None) -> None:
         with contextlib.suppress(TimeoutError):
@@ -195,7 +212,7 @@ class Picking:
                 next_step="Take it away, put the next card down and ask again.",
             )
         if not any(s.card_here for s in looked_at):
-            raise NoCredentialOnEncoder(f"No card was put on the encoder within {CARD_WAIT_S:.0f} seconds.")
+            raise NoCredentialOnEncoder(f"No card came to the encoder within {CARD_WAIT_S:.0f} seconds.")
         raise ActionAttemptExpired("It was not encoded in time.")
 
     def _unpick(self, job: Job) -> None:
@@ -242,6 +259,10 @@ class Picking:
             encoder=job.encoder,
             reported=job.state is JobState.REPORTED,
         )
+
+
+def _takes(station: Station, job: Job) -> bool:
+    return station.scope.takes(job.vendor, job.acs_system_id, job.card_number)
 
 
 def _no_job(intake: Intake | None, *, asked: bool) -> EncoderError:

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 
 import structlog
@@ -21,7 +21,7 @@ from agent.content import vendor_of
 from agent.credential import Credential, MalformedCredential, id_of, is_settled, read
 from agent.eligibility import Action, Decision, decide
 from agent.events import Event, Events
-from agent.journal import Intake, JobState, Journal
+from agent.journal import Intake, JobState, Journal, Scope
 from agent.service import Gone, NotAllowed, Page, Service, ServiceError, Unreachable
 
 log = structlog.get_logger(__name__)
@@ -77,19 +77,16 @@ class Polling:
         events: Events,
         *,
         interval: float,
-        writable_vendors: Collection[str | None],
+        scopes: Sequence[Scope],
         claims: Claims,
         in_hand: Collection[int] = (),
     ) -> None:
-        """`interval` in seconds. `writable_vendors`: whose content the encoders can write, None for card numbers.
-
-        `in_hand` are the jobs that encoders are at.
-        """
+        """`interval` in seconds. `scopes` are what each encoder writes; `in_hand` are the jobs that encoders are at."""
         self._service = service
         self._journal = journal
         self._events = events
         self._interval = interval
-        self._vendors = frozenset(writable_vendors)
+        self._scopes = scopes
         self._claims = claims
         self._in_hand = in_hand
         self._known_before = False  # the first pass decides on everything anew: the configuration may have changed
@@ -273,15 +270,29 @@ class Polling:
             ends_at=clock.to_text(credential.ends) if credential.ends else None,
             joins=tuple(joined for joined in credential.joins if joined != acs_credential_id),
             asked=decision.code == "asked_for",
+            acs_system_id=credential.acs_system_id,
+            by_order=vendor_of(credential) is None and any(scope.by_order for scope in self._scopes_for(credential)),
         )
 
     def _decide(self, credential: Credential, asked: bool) -> Decision:
         decision = decide(credential, clock.now(), asked=asked)
-        vendor = vendor_of(credential)
-        if decision.action is Action.ENCODE and vendor not in self._vendors:
-            kind = "plain card numbers" if vendor is None else f"{vendor.capitalize()} card data"
-            return Decision(Action.WAIT, "no_encoder_for_it", f"No encoder configured at this desk can write {kind}.")
+        if decision.action is Action.ENCODE and not self._scopes_for(credential):
+            return Decision(Action.WAIT, "no_encoder_for_it", self._why_nobody_writes(credential))
         return decision
+
+    def _scopes_for(self, credential: Credential) -> list[Scope]:
+        what = vendor_of(credential), credential.acs_system_id, credential.card_number
+        return [scope for scope in self._scopes if scope.takes(*what)]
+
+    def _why_nobody_writes(self, credential: Credential) -> str:
+        vendor = vendor_of(credential)
+        able = [scope for scope in self._scopes if vendor in scope.vendors]
+        if not able:
+            kind = "plain card numbers" if vendor is None else f"{vendor.capitalize()} card data"
+            return f"No encoder configured at this desk can write {kind}."
+        if any(scope.takes(vendor, credential.acs_system_id, "any") for scope in able):
+            return "It has no card number, and no encoder at this desk writes cards whose UID could take its place."
+        return "No encoder configured at this desk writes cards for its access system."
 
     def _remark(self, acs_credential_id: str, decision: Decision, display_name: str | None) -> None:
         if decision.action is Action.SKIP:

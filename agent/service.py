@@ -15,7 +15,7 @@ import math
 import re
 import time
 import zlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -41,6 +41,9 @@ LONGEST_RETRY_AFTER_S = 3600.0
 """The service may ask for more, and is asked again after this."""
 _PASSING = frozenset({408, 425, 429})
 _WORD = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
+
+
+_Ask = Callable[[dict[str, Any]], Awaitable[tuple[Mapping[str, Any], int]]]
 
 
 class ServiceError(Exception):
@@ -131,14 +134,21 @@ class Service:
                 yield page
 
     async def _pages(self, query: dict[str, Any], *, only_unissued: bool) -> AsyncIterator[Page]:
-        body: dict[str, Any] = {**query, "limit": PAGE_LIMIT}
+        async def ask(body: dict[str, Any]) -> tuple[Mapping[str, Any], int]:
+            return await self._list_page(body, only_unissued)
+
+        async for page in self._each_page(ask, {**query, "limit": PAGE_LIMIT}, "acs_credentials"):
+            yield page
+
+    async def _each_page(self, ask: _Ask, body: dict[str, Any], key: str) -> AsyncIterator[Page]:
+        """The pages of one list, whose items are under this key."""
         cursors: set[str] = set()
         for _ in range(_MOST_PAGES):
             asked_at = clock.now_text()
-            answer, mark = await self._list_page(body, only_unissued)
-            items = answer.get("acs_credentials")
+            answer, mark = await ask(body)
+            items = answer.get(key)
             if not isinstance(items, list):
-                raise Unreachable("The service's list of credentials has no acs_credentials.")
+                raise Unreachable(f"The service's list has no {key}.")
             yield Page(items, asked_at, mark)
             cursor = _next_cursor(answer)
             if cursor is None:
@@ -193,6 +203,28 @@ class Service:
                 if (credential.card_number or "").casefold() == card_number.casefold():
                     found.append(credential)
         return found
+
+    async def entrance_names(self, acs_credential_id: str) -> tuple[str, ...]:
+        """The entrances that a credential opens, by their display names: each once, in the order of the names.
+
+        One whose name can't be read makes the whole list useless: a key that lacks a door is no key to hand over.
+
+        Raises:
+            Gone: the credential doesn't exist.
+            ServiceError: it can't be told.
+        """
+
+        async def ask(body: dict[str, Any]) -> tuple[Mapping[str, Any], int]:
+            return await self._exchange("request.entrances", "/acs/credentials/list_accessible_entrances", body)
+
+        names: set[str] = set()
+        async for page in self._each_page(ask, {"acs_credential_id": acs_credential_id}, "acs_entrances"):
+            for item in page.items:
+                name = item.get("display_name") if isinstance(item, dict) else None
+                if not isinstance(name, str) or not name.strip():
+                    raise Unreachable("The service's list of entrances has one without a name.")
+                names.add(name)
+        return tuple(sorted(names))
 
     async def report(self, path_body: Mapping[str, Any], idempotency_key: str) -> Credential:
         """Say that a credential is on a card. Returns it as the service has it now.

@@ -1,6 +1,11 @@
 """One encoder at work: it waits for a card, chooses the job for it, and waits until the card is taken away.
 
 All calls into the driver are made from the encoder's one thread, all decisions on the event loop.
+
+Some encoders don't tell that a card lies there (capabilities.presence): a card is swiped through, or put in when the
+encoder asks for it. Such a one is given its job as if a card lay there, asks the person at the desk for it, and is
+called back where that job is no longer the next one, as long as nobody has come. That a card is the one of a moment ago
+can't be told there.
 """
 
 from __future__ import annotations
@@ -21,8 +26,8 @@ from agent.config import EncoderConfig
 from agent.encoder_thread import EncoderThread
 from agent.events import Events
 from agent.issuing import Issuing, NotEncodable
-from agent.journal import IllegalStep, Job, JobState, Journal, JournalError
-from drivers.content import CardNumber, VendorOrder
+from agent.journal import IllegalStep, Job, JobState, Journal, JournalError, Scope
+from drivers.content import CardNumber, KeyOrder, VendorOrder
 from drivers.encoder import Encoder, FoundCard, Progress
 from drivers.errors import (
     CredentialDeleted,
@@ -40,6 +45,10 @@ _PAUSE_OFFLINE = 1.0
 _PATIENCE_S = 15.0
 _WHEN_THE_JOURNAL_WORKS = "Leave the card there, or put it back later: it is read first, and finished where needed."
 _PAUSE_AFTER_A_RACE = 0.1
+_LONGEST_PROMPT_S = 90.0
+"""How long a driver may wait for somebody whom it has asked to do something; it gives up earlier by itself."""
+_FIRST_REST_S, _LONGEST_REST_S = 2.0, 600.0
+"""How long an encoder that doesn't see cards leaves a job alone after trouble, at first and at most."""
 
 
 class Spent(StrEnum):
@@ -63,9 +72,13 @@ def _hangs(name: str) -> EncoderNotOnline:
 
 @dataclass
 class Shared:
-    """What a desk's stations have in common: their names, the jobs they are at, and who has which device."""
+    """What a desk's stations have in common: their names, the jobs they are at, and who has which device.
+
+    `chosen` are all of these jobs, `in_hand` those whose card has come: only they are decided at the card.
+    """
 
     names: tuple[str, ...]
+    chosen: set[int] = field(default_factory=set)
     in_hand: set[int] = field(default_factory=set)
     devices: dict[str, str] = field(default_factory=dict)
 
@@ -88,7 +101,6 @@ class Station:
         self.on_written: Callable[[], None]
         self.online = False
         self.trouble: EncoderError | None = None
-        self.card_here = False
         self.spent: Spent | None = None
         self.job: Job | None = None
         self.progress: Progress | None = None
@@ -99,11 +111,17 @@ class Station:
         self._thread = EncoderThread(f"encoder {config.name}")
         self._scans: deque[asyncio.Future[FoundCard]] = deque()
         self._stopping = False
+        self._ready = False
         self._still_there = journal.last_verified_uid(config.name)
         self._busy_since: float | None = None
         self._chosen_at = 0.0
         self._found: FoundCard | None = None
         self._refused: int | None = None
+        self._scanning = False
+        self._called_back = False
+        self._rests: tuple[Job, float] | None = None
+        """A job that is left alone as long as it stays as it is, and until when, as time.monotonic() has it."""
+        self._rest_s = _FIRST_REST_S
 
     @property
     def name(self) -> str:
@@ -111,11 +129,36 @@ class Station:
         return self.config.name
 
     @property
-    def vendors(self) -> list[str | None]:
-        """Whose content this encoder can write; None stands for card numbers."""
-        contents = self.encoder.capabilities.contents
+    def scope(self) -> Scope:
+        """Which credentials this encoder writes."""
+        can = self.encoder.capabilities
+        plain = CardNumber in can.contents or KeyOrder in can.contents
         # Which vendors an encoder serves is its driver's name: a Visionline encoder takes Visionline's orders.
-        return [None] * (CardNumber in contents) + [self.config.driver] * (VendorOrder in contents)
+        vendors = [None] * plain + [self.config.driver] * (VendorOrder in can.contents)
+        makes_keys = KeyOrder in can.contents
+        return Scope(tuple(vendors), self.config.acs_system_ids, numberless=can.uids or makes_keys, by_order=makes_keys)
+
+    @property
+    def sees_cards(self) -> bool:
+        """Whether the encoder tells that a card lies there, and when it is taken away."""
+        return self.encoder.capabilities.presence
+
+    @property
+    def card_here(self) -> bool:
+        """Whether the encoder says that a card lies there."""
+        return self._ready and self.sees_cards
+
+    @property
+    def waits(self) -> bool:
+        """Whether the encoder has a job, and waits for somebody to come with a card for it."""
+        return self.job is not None and self.job.job_id not in self._shared.in_hand
+
+    @property
+    def prompt(self) -> str:
+        """What the person at the desk has to do now for the encoder to go on; empty where it waits for nobody."""
+        if self._scanning and not self.sees_cards:
+            return "Give the encoder the card that is to be read."
+        return self.progress.prompt if self.progress else ""
 
     @property
     def has_a_card_and_no_job(self) -> bool:
@@ -140,7 +183,7 @@ class Station:
                 self._set_online(error)
             await self._promptly(self.encoder.close)
             self._let_the_device_go()
-            self.card_here = False
+            self._ready = False
             if not self._stopping and not self.online:
                 await self._in_thread(lambda: self.encoder.wait_for_device(_PAUSE_OFFLINE))
         self._thread.end()
@@ -164,9 +207,18 @@ class Station:
         self.encoder.interrupt()
 
     def wake(self) -> None:
-        """There may be something to do for a card that lies there already."""
-        if self.job is None and self.online and self.card_here:
+        """There may be something to do for a card that lies there already, or nothing any more for one to come."""
+        if not self.online or not self._ready:
+            return
+        if self.job is None:
             self.encoder.interrupt()
+        elif self.waits and self._next_job() != self.job:
+            self._call_back()
+
+    def _call_back(self) -> None:
+        """Have the encoder wait no longer for somebody to come with a card for its job."""
+        self._called_back = True
+        self.encoder.interrupt()
 
     def look_for_the_device(self) -> None:
         """Something was plugged in: an encoder that is away looks now, however long its driver would have waited."""
@@ -179,46 +231,68 @@ class Station:
         The card isn't written afterwards without a person asking for it: it came to be read.
         """
         future: asyncio.Future[FoundCard] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(self._give_up_the_scan)
         self._scans.append(future)
-        self.encoder.interrupt()
+        if self.waits:
+            self._call_back()
+        elif self.sees_cards or self.job is None:
+            self.encoder.interrupt()
         return future
 
+    def _give_up_the_scan(self, future: asyncio.Future[FoundCard]) -> None:
+        if future.cancelled() and self._scanning and not self.sees_cards:
+            self.encoder.interrupt()
+
     def stuck_for(self) -> float:
-        """Seconds since the driver last gave a sign of life while it had a card in hand; 0 where it has none."""
-        return time.monotonic() - self._busy_since if self._busy_since is not None else 0.0
+        """Seconds since the driver last gave a sign of life while it had a card in hand; 0 where it has none.
+
+        While it waits for a person that is no sign of trouble, for as long as it may.
+        """
+        if self._busy_since is None:
+            return 0.0
+        patience = _LONGEST_PROMPT_S if self.prompt else 0.0
+        return max(time.monotonic() - self._busy_since - patience, 0.0)
 
     async def _serve(self) -> None:
         while not self._stopping:
             while self._scans and self._scans[0].done():
                 self._scans.popleft()
-            if not self.card_here:
+            if not self._ready:
                 if await self._in_thread(self.encoder.wait_for_card):
                     # Nothing that was known of an earlier card holds for this one, however that went away.
-                    self.card_here, self.spent, self._refused, self._found = True, None, None, None
-                    self._changed()
+                    self._ready, self.spent, self._refused, self._found = True, None, None, None
+                    self._card_changed()
             elif self._scans:
                 await self._scan(self._scans.popleft())
             elif (job := self._next_job()) is not None:
                 await self._encode(job)
             elif await self._in_thread(self.encoder.wait_for_removal):
-                self.card_here, self.spent, self._still_there = False, None, None
-                self._changed()
+                self._ready, self.spent, self._still_there = False, None, None
+                self._card_changed()
+
+    def _card_changed(self) -> None:
+        if self.sees_cards:
+            self._changed()
 
     def _next_job(self) -> Job | None:
         if self.spent is Spent.WRITTEN:
             return None
         attended = self.config.mode == "attended" or self.spent is not None
+        own = self.job.job_id if self.job else None
         job = self._journal.next_job(
             self.name,
-            self.vendors,
+            self.scope,
             picked_only=attended,
             others=[name for name in self._shared.names if name != self.name],
-            in_hand=self._shared.in_hand,
+            in_hand=self._shared.chosen - {own},
             card=self._found,
         )
-        if job is None or (self.spent is not None and not job.picked):
+        if job is None or (not job.picked and (self.spent is not None or self._is_resting(job))):
             return None
         return None if job.job_id == self._refused else job
+
+    def _is_resting(self, job: Job) -> bool:
+        return self._rests is not None and self._rests[0] == job and time.monotonic() < self._rests[1]
 
     def reconsider(self, job_id: int) -> None:
         """A person asks anew for what the card on the encoder was refused for."""
@@ -226,9 +300,11 @@ class Station:
             self._refused = None
 
     async def _scan(self, future: asyncio.Future[FoundCard]) -> None:
-        self._busy_since = time.monotonic()
+        self._busy_since, self._scanning = time.monotonic(), True
+        self._changed()
+        read = self._promptly if self.sees_cards else self._in_thread  # else it takes a person's time
         try:
-            found = await self._promptly(self.encoder.scan)
+            found = await read(self.encoder.scan)
         except EncoderError as error:
             if not future.done():
                 future.set_exception(error)
@@ -238,12 +314,15 @@ class Station:
             if not future.done():
                 future.set_result(found)
         finally:
-            self._busy_since = None
+            self._busy_since, self._scanning = None, False
             self.spent = self.spent or Spent.SCANNED
+            self._changed()
 
     async def _encode(self, job: Job) -> None:
-        self.job, self.progress = job, None
-        self._shared.in_hand.add(job.job_id)
+        self.job, self.progress, self._called_back = job, None, False
+        self._shared.chosen.add(job.job_id)
+        if self.sees_cards:
+            self._shared.in_hand.add(job.job_id)
         self._busy_since = self._chosen_at = time.monotonic()
         self._changed()
         try:
@@ -254,7 +333,7 @@ class Station:
             self._journal.recover(self.name)  # whatever the step left half done: this encoder has no other job
             await asyncio.sleep(_PAUSE_AFTER_A_RACE)
         except EncoderError as error:
-            if self._is_for_another_card(job, error):
+            if self._is_for_another_card(job, error) or self._nobody_came(job, error):
                 return
             first = error.__cause__ if isinstance(error, EncoderNotOnline) else None
             self._failed(job, first if isinstance(first, EncoderError) else error)
@@ -265,19 +344,28 @@ class Station:
             self._outcome(job, UncategorizedError(str(error), next_step=_WHEN_THE_JOURNAL_WORKS))
             raise
         else:
-            self.spent = Spent.WRITTEN
+            self.spent, self._rest_s = Spent.WRITTEN, _FIRST_REST_S
             self._still_there = self._journal.job(job.job_id).card_uid
             self.on_written()
             self._outcome(job, None)
             await self._in_thread(lambda: self.encoder.signal("done"))
         finally:
+            self._shared.chosen.discard(job.job_id)
             self._shared.in_hand.discard(job.job_id)
             self.job = self.progress = self._busy_since = None
             self._changed()
 
+    def card_came(self, job: Job) -> None:
+        """Somebody has come with the card for the job that the encoder waited with."""
+        self._shared.in_hand.add(job.job_id)
+        self._changed()
+
     async def _try(self, job: Job) -> None:
         first: EncoderError | None = None
         for tries_left in reversed(range(_TRIES_ON_ONE_CARD)):
+            if not self.sees_cards:  # the card has to be brought (once more)
+                self.job = job
+                self._shared.in_hand.discard(job.job_id)
             try:
                 await self.issuing.encode(job, self._in_thread, still_there=self._still_there)
                 return
@@ -287,7 +375,8 @@ class Station:
             except EncoderNotOnline as error:
                 raise error from first
             except EncoderError as error:
-                if not error.retry_on_same_card or not tries_left:
+                given_up = self._stopping and not self.sees_cards
+                if not error.retry_on_same_card or not tries_left or given_up:
                     raise
                 first = error
                 job = self._journal.job(job.job_id)
@@ -303,8 +392,25 @@ class Station:
         following = self._next_job()
         return following is not None and following.job_id != job.job_id
 
+    def _nobody_came(self, job: Job, error: EncoderError) -> bool:
+        """Whether it is only that nobody came with a card, and nobody waits for an answer: it is asked for again."""
+        if self.sees_cards or not isinstance(error, NoCredentialOnEncoder):
+            return False
+        if self._called_back:
+            return True
+        if not job.picked and (not self.waits or time.monotonic() - self._chosen_at < _FIRST_REST_S):
+            self._rest(job)  # an order that was given is not given again and again
+        return not job.picked
+
+    def _rest(self, job: Job) -> None:
+        """Leave the job alone for a while; nothing else says that it is in vain, as a card that is taken away would."""
+        self._rests = self._journal.job(job.job_id), time.monotonic() + self._rest_s
+        self._rest_s = min(2 * self._rest_s, _LONGEST_REST_S)
+
     def _failed(self, job: Job, error: EncoderError) -> None:
         self._refused = job.job_id
+        if not self.sees_cards:
+            self._rest(job)
         if isinstance(error, OtherCard) and not job.picked:
             pass  # the card is as good as before, for any other job that may still come
         elif not isinstance(error, NotEncodable | CredentialDeleted) or self._journal.job(job.job_id).state in (
@@ -338,6 +444,7 @@ class Station:
             stage=progress.stage,
             done=progress.done,
             total=progress.total,
+            prompt=progress.prompt,
         )
 
     def _set_online(self, error: EncoderError | None) -> None:

@@ -45,8 +45,8 @@ class Stations:
         return chosen[0] if encoder is not None else None
 
     def in_hand(self) -> list[int]:
-        """The jobs that encoders are at."""
-        return [station.job.job_id for station in self if station.job is not None]
+        """The jobs that encoders are at; not those for which they wait for somebody to come with a card."""
+        return [station.job.job_id for station in self if station.job is not None and not station.waits]
 
     def is_busy_with(self, job: Job) -> bool:
         """Whether the job's card is being looked at or written right now."""

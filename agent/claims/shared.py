@@ -22,7 +22,7 @@ import structlog
 from agent.claims.claims import Claims
 from agent.claims.register import Claim, NameTaken, Notice, OtherVersion, Register, Standing
 from agent.events import Event, Events
-from agent.journal import Job, JobState, Journal, JournalError
+from agent.journal import Job, JobState, Journal, JournalError, Scope
 from agent.service import ServiceError
 from drivers.errors import BridgeDisconnected, CredentialCannotBeReissued, EncoderError, UncategorizedError
 
@@ -67,14 +67,14 @@ class SharedClaims(Claims):
         *,
         desk: str,
         ahead: int,
-        vendors: Collection[str | None],
+        scopes: Collection[Scope],
         in_hand: Collection[int],
         card_waits: Callable[[], bool],
         look_again: Callable[[str], Awaitable[None]],
     ) -> None:
         """`ahead` is how many credentials are kept ready for cards that come, 0 where people pick each one.
 
-        `vendors` are those whose content this desk can write. `in_hand` are the jobs that encoders are at. `card_waits`
+        `scopes` are what this desk's encoders write. `in_hand` are the jobs that encoders are at. `card_waits`
         tells whether a card lies here for which there is no job. `look_again` brings a credential into the journal as
         the service has it now, or raises ServiceError.
         """
@@ -84,7 +84,7 @@ class SharedClaims(Claims):
         self._desk = desk
         self._me = journal.journal_id
         self._ahead = ahead
-        self._vendors = vendors
+        self._scopes = scopes
         self._in_hand = in_hand
         self._card_waits = card_waits
         self._look_again = look_again
@@ -442,7 +442,7 @@ class SharedClaims(Claims):
     async def _waiting(self, limit: int, *, without: Collection[str] = ()) -> list[str]:
         # In a thread: where thousands wait and none may be encoded, all of them are looked at.
         return await asyncio.to_thread(
-            self._journal.claimable, limit, vendors=self._vendors, joiners=self._joiners, without=without
+            self._journal.claimable, limit, scopes=self._scopes, joiners=self._joiners, without=without
         )
 
     async def _ask_another_desk(self, register: Register) -> None:

@@ -20,6 +20,7 @@ from agent.journal.model import (
     JournalError,
     OutboxEntry,
     OutboxState,
+    Scope,
 )
 from agent.journal.setting_aside import damage, make_sound, notes
 from agent.journal.soundness import is_empty
@@ -42,6 +43,7 @@ __all__ = [
     "JournalLock",
     "OutboxEntry",
     "OutboxState",
+    "Scope",
     "damage",
     "is_empty",
     "make_sound",

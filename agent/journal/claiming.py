@@ -6,13 +6,13 @@ import json
 from collections.abc import Collection, Mapping
 
 from agent import clock
-from agent.journal.choosing import WRITTEN_HERE, Choosing
+from agent.journal.choosing import WRITTEN_HERE, Choosing, within
 from agent.journal.intake import JOURNAL_LOST
-from agent.journal.model import Job, JobState
-from agent.journal.reading import JOINS_ARE_DONE
+from agent.journal.model import Job, JobState, Scope
+from agent.journal.reading import BEGUN_ON_ONE_OF_MANY, JOINS_ARE_DONE
 from agent.journal.rows import audit_job, job_of, move
 
-_ON_A_KNOWN_CARD = "(issued = 1 AND card_number <> '')"
+_ON_A_KNOWN_CARD = "(issued = 1 AND card_number <> '' AND by_order = 0)"
 # What PostgreSQL can't hold, or not in a notice, must not keep the others from being told.
 _CAN_BE_TOLD = "length(CAST(acs_credential_id AS BLOB)) <= 1000 AND instr(acs_credential_id, char(0)) = 0"
 _JOINS_NOTHING = "NOT EXISTS (SELECT 1 FROM joins WHERE joins.job_id = jobs.job_id)"
@@ -50,24 +50,23 @@ class Claiming(Choosing):
         self,
         limit: int,
         *,
-        vendors: Collection[str | None],
+        scopes: Collection[Scope],
         joiners: bool,
         without: Collection[str] = (),
     ) -> list[str]:
         """The credentials that may be encoded now, and on any card, the oldest first, `limit` at most.
 
-        `vendors` are those whose content this desk can write, None standing for card numbers; `without` are left out.
-        What joins others is among them only with `joiners`.
+        `scopes` are what this desk's encoders can write; `without` are left out. What joins others is among them only
+        with `joiners`.
         """
-        named = [vendor for vendor in vendors if vendor is not None]
-        plain = "vendor IS NULL" if None in vendors else "0"
+        conditions = [within(scope) for scope in scopes]
         rows = self._database.rows(
             "SELECT acs_credential_id FROM jobs INDEXED BY jobs_in_order "
             f"WHERE state = 'waiting' AND ready = 1 AND {_ON_A_KNOWN_CARD} IS NOT TRUE AND {_CAN_BE_TOLD} "
-            f"AND ({plain} OR vendor IN ({','.join('?' * len(named))})) "
+            f"AND ({' OR '.join(fits for fits, _ in conditions) or '0'}) "
             f"AND acs_credential_id NOT IN ({','.join('?' * len(without))}) AND {JOINS_ARE_DONE} "
             f"AND {'1' if joiners else _JOINS_NOTHING} ORDER BY priority DESC, sort_key, job_id LIMIT ?",
-            *(*named, *without, limit),
+            *(*(value for _, values in conditions for value in values), *without, limit),
         )
         return [row["acs_credential_id"] for row in rows]
 
@@ -85,8 +84,9 @@ class Claiming(Choosing):
     def may_be_on_a_card(self, acs_credential_id: str) -> bool:
         """Whether a card of this desk holds it, or may: one that this journal knows, or one that a lost one knew."""
         row = self._database.row(
-            "SELECT 1 FROM cards WHERE acs_credential_id = ? AND standing <> 'void' "
-            "UNION ALL SELECT 1 FROM jobs WHERE acs_credential_id = ? AND (held_by = 'journal' OR consent = ?) LIMIT 1",
+            "SELECT 1 FROM cards WHERE acs_credential_id = ? AND standing <> 'void' UNION ALL "
+            "SELECT 1 FROM jobs WHERE acs_credential_id = ? "
+            f"AND (held_by = 'journal' OR consent = ? OR (seen_to_by IS NULL AND {BEGUN_ON_ONE_OF_MANY})) LIMIT 1",
             acs_credential_id,
             acs_credential_id,
             JOURNAL_LOST,

@@ -35,6 +35,8 @@ def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_
         intake.card_number,
         intake.sort_key,
         intake.ends_at,
+        intake.acs_system_id,
+        intake.by_order,
     )
     row = connection.execute(
         f"SELECT * FROM jobs WHERE acs_credential_id = ? AND state IN {OPEN}",
@@ -46,8 +48,8 @@ def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_
         intake, held_by = _held_where_in_doubt(connection, intake)
         job_id = connection.execute(
             "INSERT INTO jobs (acs_credential_id, state, ready, code, reason, credential, digest, reissue, vendor, "
-            "issued, card_number, sort_key, ends_at, asked, held_by, held_from, created_at, updated_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "issued, card_number, sort_key, ends_at, acs_system_id, by_order, asked, held_by, held_from, created_at, "
+            "updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 intake.acs_credential_id,
                 intake.state,
@@ -68,8 +70,7 @@ def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_
     job = Job.of(row)
     connection.execute(
         "UPDATE jobs SET credential = ?, digest = ?, reissue = ?, vendor = ?, issued = ?, "
-        "card_number = ?, sort_key = ?, ends_at = ? "
-        "WHERE job_id = ?",
+        "card_number = ?, sort_key = ?, ends_at = ?, acs_system_id = ?, by_order = ? WHERE job_id = ?",
         (*content, job.job_id),
     )
     _join(connection, job.job_id, intake.joins)

@@ -26,6 +26,7 @@ from agent.journal.rows import (
     report_body,
     set_held,
     the_attempt,
+    verified_digest,
 )
 from agent.journal.setting_aside import notes
 
@@ -175,7 +176,8 @@ class Journal(Reports):
     def bind_card(self, job: Job, *, encoder: str, uid: str, medium: str, content_digest: str) -> int:
         """This card is to be written for this job. Returns the attempt's number.
 
-        A job that is already writing stays so: what its card holds is unknown until it was read back.
+        A job that is already writing stays so: what its card holds is unknown until it was read back. `uid` is empty
+        where the card has none: then nothing tells later which card it was, and none is remembered.
         """
         with self._database.transaction("bind_card") as connection:
             current = job_of(connection, job.job_id)
@@ -230,7 +232,7 @@ class Journal(Reports):
         now, key = clock.now_text(), str(uuid.uuid4())
         body = report_body(job.acs_credential_id, card_number, now, replaces_card_number)
         with self._database.transaction("record_verified") as connection:
-            the_attempt(connection, attempt)
+            digest = verified_digest(the_attempt(connection, attempt)["content_digest"], card_number)
             current = job_of(connection, job.job_id)
             if current.state is not JobState.WRITING:
                 raise IllegalStep(f"Job {job.job_id} is {current.state}: nothing was being written.")
@@ -238,7 +240,8 @@ class Journal(Reports):
                 connection, current, JobState.VERIFIED, code="verified", reason="Verified on the card; being reported."
             )
             connection.execute(
-                "UPDATE attempts SET outcome = 'verified', ended_at = ? WHERE attempt_id = ?", (now, attempt)
+                "UPDATE attempts SET outcome = 'verified', content_digest = ?, ended_at = ? WHERE attempt_id = ?",
+                (digest, now, attempt),
             )
             put_card(connection, current, "live", card_number, number_is_uid)
             if current.replace_card:
@@ -349,13 +352,17 @@ class Journal(Reports):
             return job_of(connection, job_id)
 
     def release_card(self, job_id: int, *, actor: str, reason: str) -> Job:
-        """A person says that the card of an interrupted job won't come back: it is void, another may be written."""
+        """A person says that the card of an interrupted job won't come back: it is void, another may be written.
+
+        One without a UID is forgotten: it can't be known again.
+        """
         with self._database.transaction("release_card") as connection:
             job = job_of(connection, job_id)
             move(connection, job, JobState.CLAIMED, code="card_given_up", reason="Its first card was given up.")
             connection.execute(
                 "UPDATE cards SET standing = 'void', updated_at = ? WHERE job_id = ?", (clock.now_text(), job_id)
             )
+            connection.execute("UPDATE jobs SET card_uid = NULLIF(card_uid, '') WHERE job_id = ?", (job_id,))
             audit_job(connection, "card_given_up", job, actor=actor, reason=reason)
             return job_of(connection, job_id)
 

@@ -73,6 +73,30 @@ class CardStanding(StrEnum):
 
 
 @dataclass(frozen=True)
+class Scope:
+    """Which credentials an encoder writes.
+
+    `vendors` are those whose content it can write, None standing for what no vendor makes. `acs_system_ids` are the
+    access systems that it writes for; empty: all. `numberless`: credentials without a number too, since its cards have
+    a UID that takes its place, or need none. `by_order`: what no vendor makes isn't written as a number, but ordered as
+    a key, of the vendor whose encoder it is.
+    """
+
+    vendors: tuple[str | None, ...] = (None,)
+    acs_system_ids: tuple[str, ...] = ()
+    numberless: bool = True
+    by_order: bool = False
+
+    def takes(self, vendor: str | None, acs_system_id: str | None, card_number: str | None) -> bool:
+        """Whether it writes a credential of this vendor and system, with this number."""
+        return (
+            vendor in self.vendors
+            and (not self.acs_system_ids or acs_system_id in self.acs_system_ids)
+            and (self.numberless or vendor is not None or card_number is not None)
+        )
+
+
+@dataclass(frozen=True)
 class Intake:
     """A credential with a decision, on its way into the journal. `credential` is JSON, `digest` tells changes."""
 
@@ -92,6 +116,9 @@ class Intake:
     joins: tuple[str, ...] = ()
     asked: bool = False
     """A person wants it encoded although the service doesn't wait for it."""
+    acs_system_id: str | None = None
+    by_order: bool = False
+    """An encoder of this desk makes its key by order: see `Scope`."""
 
 
 @dataclass(frozen=True)
@@ -128,16 +155,23 @@ class Job:
     updated_at: str
     seen_to_by: str | None = None
     """Who said that the card of a job that ended badly has been seen to."""
+    acs_system_id: str | None = None
+    by_order: bool = False
 
     @property
     def needs_a_claim(self) -> bool:
         """Whether desks that share a system must agree on who encodes it.
 
         One that is issued goes on its own card again, and that card is only at one desk; unless nothing tells which
-        card that is.
+        card that is, or its key may be made anew on any.
         """
+        return self.replace_card or self.by_order or not self.issued or not self.card_number
+
+    @property
+    def card_number(self) -> str | None:
+        """The credential's number, as last seen."""
         number = self.credential.get("card_number") if isinstance(self.credential, dict) else None
-        return self.replace_card or not self.issued or not number
+        return number if isinstance(number, str) else None
 
     @classmethod
     def of(cls, row: sqlite3.Row) -> Job:
@@ -172,6 +206,8 @@ class Job:
             created_at=row["created_at"],
             updated_at=row["updated_at"],
             seen_to_by=row["seen_to_by"],
+            acs_system_id=row["acs_system_id"],
+            by_order=bool(row["by_order"]),
         )
 
 

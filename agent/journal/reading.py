@@ -23,10 +23,14 @@ JOINS_ARE_DONE = """NOT EXISTS (
             (SELECT max(job_id) FROM jobs AS newest WHERE newest.acs_credential_id = joins.joined_id))))"""
 
 
+# A card without a UID was begun, and was neither finished nor left as it was: nothing tells which one that is.
+BEGUN_ON_ONE_OF_MANY = """(card_uid = '' AND (SELECT outcome FROM attempts WHERE attempts.job_id = jobs.job_id
+    ORDER BY attempt_id DESC LIMIT 1) IN ('writing', 'unknown'))"""
+
 # That card, unless it has been written for another credential since, which it can only have been at hand.
 TO_TAKE_BACK = f"""{CARD_IS_OUT} AND (
     EXISTS (SELECT 1 FROM cards WHERE cards.uid = jobs.card_uid AND cards.job_id = jobs.job_id)
-    OR (card_uid = '' AND state <> 'cancelled'))"""
+    OR (card_uid = '' AND state <> 'cancelled') OR {BEGUN_ON_ONE_OF_MANY})"""
 
 _MOST_VALUES = 500  # in one query; SQLite takes some 30,000
 _FEW = 5000
@@ -126,7 +130,7 @@ class Reading:
         return {state: found.get(state, 0) for state in JobState}
 
     def card(self, uid: str) -> Card | None:
-        """What the journal knows of the card with this UID (lower-case hex)."""
+        """What the journal knows of the card with this UID (lower-case hex): nothing where it has none."""
         row = self._database.row("SELECT * FROM cards WHERE uid = ?", uid)
         return _card(row) if row else None
 
@@ -155,6 +159,13 @@ class Reading:
         )
         return row is not None
 
+    def is_being_issued(self, acs_credential_id: str) -> bool:
+        """Whether a card of this desk holds it, or may, of which the service doesn't know yet."""
+        job = self.open_job(acs_credential_id)
+        if job is None:
+            return False
+        return job.state in (JobState.WRITING, JobState.VERIFIED) or job.held_from == JobState.WRITING
+
     def begun_before_issue(self, job_id: int, uid: str) -> bool:
         """Whether this card was begun for the job when the service had the credential on no card yet."""
         row = self._database.row(
@@ -168,7 +179,10 @@ class Reading:
         return dict(row) if row else None
 
     def last_verified_uid(self, encoder: str) -> str | None:
-        """The card that this encoder wrote last, unless it began with one since: then that card has been taken away."""
+        """The card that this encoder wrote last, unless it began with one since: then that card has been taken away.
+
+        Empty where that card has no UID.
+        """
         row = self._database.row(
             "SELECT card_uid, outcome FROM attempts WHERE encoder = ? ORDER BY attempt_id DESC LIMIT 1", encoder
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from typing import Any
 
@@ -86,7 +87,9 @@ def the_attempt(connection: sqlite3.Connection, attempt: int) -> sqlite3.Row:
 def put_card(
     connection: sqlite3.Connection, job: Job, standing: str, card_number: str | None, number_is_uid: bool
 ) -> None:
-    """What the journal now thinks of the job's card."""
+    """What the journal now thinks of the job's card. One without a UID is not remembered: the next one looks alike."""
+    if not job.card_uid:
+        return
     connection.execute(
         "INSERT OR REPLACE INTO cards VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -100,6 +103,27 @@ def put_card(
             clock.now_text(),
         ),
     )
+
+
+def number_digest(card_number: str) -> str:
+    """What stands for a card number where the number itself is nobody's business."""
+    return hashlib.sha256(card_number.encode()).hexdigest()
+
+
+def verified_digest(content_digest: str, card_number: str) -> str:
+    """The digest of a content that was verified, which tells the number that is reported for it.
+
+    That of a card number does so already; behind any other the number's own is put.
+    """
+    number = number_digest(card_number)
+    return content_digest if content_digest == number else f"{content_digest}:{number}"
+
+
+def tells(content_digest: object, card_number: object) -> bool:
+    """Whether the digest of a content that was verified tells this number: see `verified_digest`."""
+    if not isinstance(content_digest, str) or not isinstance(card_number, str):
+        return False
+    return content_digest.rpartition(":")[2] == number_digest(card_number)
 
 
 def report_body(

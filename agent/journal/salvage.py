@@ -7,7 +7,6 @@ a report that still doesn't fit what was written isn't sent: its card is read ag
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
@@ -23,7 +22,7 @@ from agent import clock
 from agent.journal import audit, mark
 from agent.journal.intake import EVERY_CREDENTIAL, PUT_IT_BACK
 from agent.journal.model import CardStanding
-from agent.journal.rows import report_body
+from agent.journal.rows import number_digest, report_body, tells
 from agent.journal.schema import MIGRATIONS, statements
 from agent.journal.soundness import UNREADABLE, has_right_tables, look
 
@@ -37,7 +36,7 @@ _SETTLES_THE_CARD = frozenset(
 )
 
 _REPORT_LOST = (
-    "Its card was written, and the report on it was lost with a damaged journal. Get card {uid} back; with it at hand, "
+    "Its card was written, and the report on it was lost with a damaged journal. Get {card} back; with it at hand, "
     "`card-encoder resume {job_id}` has it read again and reported."
 )
 
@@ -293,7 +292,7 @@ class _Carrying:
         if state == "writing":
             new |= {"code": "encoding_interrupted", "reason": PUT_IT_BACK}
         elif state == "held" and new["held_by"] is None:
-            reason = _REPORT_LOST.format(uid=uid, job_id=job_id)
+            reason = _REPORT_LOST.format(card=f"card {uid}" if uid else "that card", job_id=job_id)
             new |= {"code": "report_lost", "reason": reason, "held_by": "journal", "held_from": "writing"}
         self._insert("INSERT", "jobs", new)
         if state in ("writing", "held", "verified"):
@@ -323,7 +322,7 @@ class _Carrying:
             return None
         detail, attempt = _object(entry["detail"]), verified[-1]
         numbers = [*(card["card_number"] for card in cards), job["card_number"], attempt["card_uid"]]
-        number = next((number for number in numbers if _digest(number) == attempt["content_digest"]), None)
+        number = next((number for number in numbers if tells(attempt["content_digest"], number)), None)
         key, at = detail.get("idempotency_key"), attempt["ended_at"]
         if (
             number is None
@@ -350,11 +349,11 @@ class _Carrying:
         its_own = {"acs_credential_id": job["acs_credential_id"], "job_id": job["job_id"]}
         for card in cards:
             number = body.get("card_number") if card["standing"] == "live" else None
-            if card["uid"] in uids:
+            if card["uid"] and card["uid"] in uids:
                 yield card | its_own | ({"card_number": number} if number is not None else {})
         unknown = job["state"] == "writing" or (job["state"] == "held" and job["held_from"] == "writing")
         on_a_card = unknown or job["state"] in ("verified", "reported", "failed")
-        if on_a_card and not {card["uid"] for card in cards} & uids:
+        if on_a_card and job["card_uid"] and not {card["uid"] for card in cards} & uids:
             number = body.get("card_number", job["card_number"])
             yield its_own | {
                 "uid": job["card_uid"],
@@ -410,20 +409,16 @@ def _object(text: object) -> Row:
     return value if isinstance(value, dict) else {}
 
 
-def _digest(text: object) -> str:
-    return hashlib.sha256(str(text).encode()).hexdigest()
-
-
 def _is_right(report: Row, body: Row, credential: str, attempts: list[Row], job: Row | None) -> bool:
     """Whether the report says what was verified on the card."""
-    numbers = {row["content_digest"] for row in attempts if row["outcome"] == "verified"}
+    digests = [row["content_digest"] for row in attempts if row["outcome"] == "verified"]
     by_vendor = job is not None and job["vendor"] is not None
     return (
         report["state"] in (*_ENDS, *_ON_ITS_WAY)
         and body.get("acs_credential_id") == credential
         and body.get("issued_at") == report["created_at"]
         and body.keys() == report_body("", "", "", None).keys()
-        and (by_vendor or not numbers or _digest(body["card_number"]) in numbers)
+        and (by_vendor or not digests or any(tells(digest, body["card_number"]) for digest in digests))
     )
 
 
@@ -432,7 +427,7 @@ def _fits(attempt: Row, job: Row, body: Row, outcome: str) -> bool:
         return False
     if outcome != "verified":
         return True
-    holds_it = job["vendor"] is not None or attempt["content_digest"] == _digest(body["card_number"])
+    holds_it = job["vendor"] is not None or tells(attempt["content_digest"], body["card_number"])
     return attempt["outcome"] == "verified" and holds_it
 
 
@@ -444,7 +439,7 @@ def _attempt(attempt_id: int, job: Row, body: Row, outcome: str, now: str) -> Ro
         "encoder": job["encoder"],
         "card_uid": job["card_uid"],
         "medium": "unknown",
-        "content_digest": _digest(body.get("card_number")),
+        "content_digest": number_digest(str(body.get("card_number"))),
         "outcome": outcome,
         "started_at": now,
     }
@@ -453,10 +448,13 @@ def _attempt(attempt_id: int, job: Row, body: Row, outcome: str, now: str) -> Ro
 def _as_its_credential_says(job: Row) -> Row:
     """The credential as last seen, where that can be trusted; else nothing but its id, until the service is asked."""
     seen = _object(job["credential"])
-    if seen.get("acs_credential_id") == job["acs_credential_id"] and seen.get("card_number") == job["card_number"]:
-        return {}
+    system = seen.get("acs_system_id")  # of which an earlier version's journal has no column
+    known = {"acs_credential_id": job["acs_credential_id"], "card_number": job["card_number"]}
+    known |= {"acs_system_id": job.get("acs_system_id", system)}
+    if all(seen.get(name) == value for name, value in known.items()):
+        return {"acs_system_id": system}
     bare = json.dumps({"acs_credential_id": job["acs_credential_id"]})
-    return {"credential": bare, "card_number": None, "digest": b""}
+    return {"credential": bare, "card_number": None, "acs_system_id": None, "digest": b""}
 
 
 def _unreadable_job(job_id: int, now: str) -> Row:
@@ -467,6 +465,7 @@ def _unreadable_job(job_id: int, now: str) -> Row:
         "reason": "Saved from a damaged journal.",
         "credential": "{}",
         "card_number": None,
+        "acs_system_id": None,
         "digest": b"",
         "reissue": 0,
         "vendor": None,

@@ -182,7 +182,18 @@ _V5 = """
 ALTER TABLE attempts ADD COLUMN issued INTEGER NOT NULL DEFAULT 1;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5)
+_V6 = """
+-- The access system that the credential is of, and whether an encoder of this desk makes its key by order.
+ALTER TABLE jobs ADD COLUMN acs_system_id TEXT;
+ALTER TABLE jobs ADD COLUMN by_order INTEGER NOT NULL DEFAULT 0;
+UPDATE jobs SET acs_system_id = json_extract(credential, '$.acs_system_id')
+    WHERE json_valid(credential) AND json_type(credential, '$.acs_system_id') = 'text';
+-- Cards without a UID look alike: what was known of one would be taken for known of the next.
+CREATE TRIGGER cards_have_uids BEFORE INSERT ON cards WHEN NEW.uid = ''
+    BEGIN SELECT RAISE(ABORT, 'a card without a UID'); END;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6)
 """MIGRATIONS[n] leads from schema version n to n + 1. Never change one that was released: add another."""
 
 

@@ -9,7 +9,6 @@ So a start looks at the trail's end alone, and the doctor at all of it.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,7 +18,7 @@ from typing import Any
 from agent.journal import mark
 from agent.journal.audit import first_broken_row
 from agent.journal.model import JournalError
-from agent.journal.rows import report_body
+from agent.journal.rows import report_body, tells
 from agent.journal.schema import MIGRATIONS, OPEN, TRANSITIONS, statements
 
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
@@ -29,7 +28,7 @@ _TAIL = 2000
 """Entries of the audit trail that are looked at when the agent starts."""
 
 _NO_WRITTEN_DIGEST = """NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.job_id = outbox.job_id
-    AND outcome = 'verified' AND content_digest = sha256(json_extract(body, '$.card_number')))"""
+    AND outcome = 'verified' AND tells(content_digest, json_extract(body, '$.card_number')))"""
 
 _RULES = {
     "a job is verified, and its report is missing": """SELECT 1 FROM jobs
@@ -46,13 +45,14 @@ _RULES = {
         OR (outbox.state NOT IN ('acknowledged', 'orphaned') AND vendor IS NULL AND {_NO_WRITTEN_DIGEST})""",
     "a job's credential was changed": f"""SELECT 1 FROM jobs WHERE NOT json_valid(credential) OR (code <> 'malformed'
         AND (json_extract(credential, '$.acs_credential_id') IS NOT acs_credential_id
-             OR (state IN {OPEN} AND json_extract(credential, '$.card_number') IS NOT card_number)))""",
+             OR (state IN {OPEN} AND (json_extract(credential, '$.card_number') IS NOT card_number
+                 OR json_extract(credential, '$.acs_system_id') IS NOT acs_system_id))))""",
     "a card doesn't fit what was written": """SELECT 1 FROM cards
         WHERE NOT EXISTS (SELECT 1 FROM attempts JOIN jobs USING (job_id) WHERE attempts.job_id = cards.job_id
             AND attempts.card_uid = cards.uid AND jobs.acs_credential_id = cards.acs_credential_id)
         OR (standing = 'live' AND EXISTS (SELECT 1 FROM outbox WHERE outbox.job_id = cards.job_id
             AND json_extract(body, '$.card_number') IS NOT cards.card_number))""",
-    "a card stands as no card can": "SELECT 1 FROM cards WHERE standing NOT IN ('live', 'unknown', 'void')",
+    "a card stands as no card can": "SELECT 1 FROM cards WHERE uid = '' OR standing NOT IN ('live', 'unknown', 'void')",
     "a job doesn't fit its attempts": """SELECT 1 FROM jobs
         WHERE state IN ('bound', 'writing', 'verified', 'reported', 'orphaned', 'failed')
         AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.job_id = jobs.job_id
@@ -72,12 +72,8 @@ def look(path: Path, *, immutable: bool = False) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
     connection.row_factory = sqlite3.Row
-    connection.create_function("sha256", 1, _sha256, deterministic=True)
+    connection.create_function("tells", 2, tells, deterministic=True)
     return connection
-
-
-def _sha256(text: object) -> str | None:
-    return hashlib.sha256(text.encode()).hexdigest() if isinstance(text, str) else None
 
 
 def is_journal(path: Path) -> bool:

@@ -27,7 +27,7 @@ from agent.config import ServiceConfig
 from agent.credential import MalformedCredential, read
 from agent.events import Events
 from agent.issuing import Issuing
-from agent.journal import JobState, Journal, OutboxState
+from agent.journal import JobState, Journal, OutboxState, Scope
 from agent.polling import Polling
 from agent.reporting import Reporting
 from agent.service import Service, ServiceError
@@ -114,7 +114,7 @@ class World:
             self.journal,
             self.events,
             interval=1,
-            writable_vendors={None},
+            scopes=[Scope()],
             claims=LocalClaims(self.journal, auto=True),
         )
 

@@ -12,7 +12,7 @@ from agent.config import ServiceConfig
 from agent.credential import read
 from agent.eligibility import Action, Decision
 from agent.events import Events
-from agent.journal import JobState, Journal
+from agent.journal import JobState, Journal, Scope
 from agent.polling import Polling, Remarks, digest_of
 from agent.service import Service, Unreachable
 from tests.agent.samples import issued, waiting, warning
@@ -74,9 +74,7 @@ def journal(tmp_path: Path) -> Journal:
 @pytest.fixture
 async def polling(peer: Scripted, journal: Journal) -> AsyncIterator[Polling]:
     service = Service(ServiceConfig(endpoint=peer.url))
-    yield Polling(
-        service, journal, Events(), interval=1, writable_vendors={None}, claims=LocalClaims(journal, auto=True)
-    )
+    yield Polling(service, journal, Events(), interval=1, scopes=[Scope()], claims=LocalClaims(journal, auto=True))
     await service.aclose()
 
 
@@ -225,7 +223,7 @@ async def test_a_joiner_waits_for_the_end_of_the_pass(listing: Listing, polling:
     listing.page_trouble = set()
     await polling.poll_once()
     assert state(journal, "a") == (JobState.CLAIMED, "waiting_to_be_issued")
-    job = journal.next_job("Desk", [None], picked_only=False)
+    job = journal.next_job("Desk", Scope(), picked_only=False)
     assert job is not None
     assert job.acs_credential_id == "b"
 
@@ -305,13 +303,13 @@ async def test_a_cancelled_one_does_not_let_its_joiner_go(listing: Listing, poll
     assert lead is not None
     journal.cancel(lead.job_id, actor="me", code="cancelled", reason="r")
     await polling.poll_once()
-    assert journal.next_job("Desk", [None], picked_only=False) is None
+    assert journal.next_job("Desk", Scope(), picked_only=False) is None
     # Issued by another desk meanwhile, it does.
     listing.items[1] = issued(acs_credential_id="lead", warnings=[warning("needs_to_be_reissued")])
     await polling.poll_once()
     listing.items[1] = issued(acs_credential_id="lead")
     await polling.poll_once()
-    job = journal.next_job("Desk", [None], picked_only=False)
+    job = journal.next_job("Desk", Scope(), picked_only=False)
     assert job is not None
     assert job.acs_credential_id == "joiner"
 
@@ -336,7 +334,7 @@ async def test_a_credential_that_joins_itself_waits_for_nobody(
 ) -> None:
     listing.items = [waiting(acs_credential_id="a", visionline_metadata={"joiner_acs_credential_ids": ["a"]})]
     await polling.poll_once()
-    assert journal.next_job("Desk", [None], picked_only=False) is not None
+    assert journal.next_job("Desk", Scope(), picked_only=False) is not None
 
 
 async def test_attended_desks_take_up_nothing_by_themselves(listing: Listing, peer: Scripted, journal: Journal) -> None:
@@ -345,7 +343,7 @@ async def test_attended_desks_take_up_nothing_by_themselves(listing: Listing, pe
         journal,
         Events(),
         interval=1,
-        writable_vendors={None},
+        scopes=[Scope()],
         claims=LocalClaims(journal, auto=False),
     )
     listing.items = [waiting(acs_credential_id="a")]

@@ -83,7 +83,7 @@ async def _measure(folder: Path, url: str, rig: Pcscd, *, delay_s: float) -> dic
 
 async def _until_claimed(agent: Agent) -> None:
     with agent.events.subscribe() as queue:
-        while agent.journal.next_job("Desk", [None], picked_only=False) is None:
+        while agent.journal.next_job("Desk", Scope(), picked_only=False) is None:
             await queue.get()
 
 

@@ -30,7 +30,7 @@ from pathlib import Path
 from agent.claims import LocalClaims
 from agent.config import ServiceConfig
 from agent.events import Events
-from agent.journal import Journal
+from agent.journal import Journal, Scope
 from agent.polling import Polling
 from agent.service import Service
 
@@ -45,7 +45,7 @@ async def main(url, path):
     journal = Journal(Path(path))
     service = Service(ServiceConfig(endpoint=url))
     claims = LocalClaims(journal, auto=True)
-    polling = Polling(service, journal, Events(), interval=2, writable_vendors={None}, claims=claims)
+    polling = Polling(service, journal, Events(), interval=2, scopes=[Scope()], claims=claims)
     pages = []
     credentials = service.credentials
     async def counted(**how):

@@ -39,7 +39,7 @@ class Clerk:
     def next_job(self) -> Job | None:
         """What is to be written next, unless it was refused too often: then somebody else has to look at it."""
         station = self._station
-        job = self._agent.journal.next_job(station.name, station.vendors, picked_only=False)
+        job = self._agent.journal.next_job(station.name, station.scope, picked_only=False)
         return job if job and (self._refused[job.job_id] < _TRIES or job.picked) else None
 
     async def _move(self) -> None:

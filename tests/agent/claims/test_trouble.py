@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from agent.claims import shared
-from agent.journal import JobState
+from agent.journal import JobState, Scope
 from tests.agent.claims.two_desks import (
     Desks,
     agreed,
@@ -258,7 +258,7 @@ async def test_a_joiner_waits_for_the_end_of_the_list(desks: Desks, one: Running
     joins = {"visionline_metadata": {"joiner_acs_credential_ids": ["later"]}}
     journal = one.agent.journal
     one.agent.polling.refresh("joiner", like | joins | {"acs_credential_id": "joiner"})
-    assert "joiner" not in journal.claimable(20, vendors=[None], joiners=False)
-    assert "joiner" in journal.claimable(20, vendors=[None], joiners=True)
+    assert "joiner" not in journal.claimable(20, scopes=[Scope()], joiners=False)
+    assert "joiner" in journal.claimable(20, scopes=[Scope()], joiners=True)
     one.agent.polling.refresh("later", like | {"acs_credential_id": "later"})
-    assert "joiner" not in journal.claimable(20, vendors=[None], joiners=True)
+    assert "joiner" not in journal.claimable(20, scopes=[Scope()], joiners=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent import clock
-from agent.journal import Intake, Job, JobState, Journal
+from agent.journal import Intake, Job, JobState, Journal, Scope
 
 SEEN = "2026-11-23T12:00:00.000000Z"
 
@@ -37,7 +37,7 @@ def intake(acs_credential_id: str = "c1", **changes: object) -> Intake:
 
 
 def next_job(journal: Journal, encoder: str = "Desk", vendors: tuple[str | None, ...] = (None,)) -> Job | None:
-    return journal.next_job(encoder, vendors, picked_only=False)
+    return journal.next_job(encoder, Scope(vendors), picked_only=False)
 
 
 def claimed(journal: Journal, acs_credential_id: str = "c1", **changes: object) -> Job:

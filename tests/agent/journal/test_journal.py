@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent import clock
-from agent.journal import CardStanding, IllegalStep, JobState, Journal, JournalError, OutboxState
+from agent.journal import CardStanding, IllegalStep, JobState, Journal, JournalError, OutboxState, Scope
 from tests.agent.journal.samples import SEEN, bind, claimed, intake, journal, next_job, verified, writing
 
 __all__ = ["journal"]
@@ -151,8 +151,8 @@ def test_two_encoders_cannot_take_the_same_job(journal: Journal) -> None:
     assert journal.job(job.job_id).card_uid == "04a1"
     assert next_job(journal, "Other") is not None  # as long as nobody says that it is in somebody's hand
     in_hand = {"in_hand": {job.job_id}, "picked_only": False}
-    assert journal.next_job("Other", [None], **in_hand) is None  # type: ignore[arg-type]
-    assert journal.next_job("Other", [None], picked_only=False, others=["Desk"]) is None
+    assert journal.next_job("Other", Scope(), **in_hand) is None  # type: ignore[arg-type]
+    assert journal.next_job("Other", Scope(), picked_only=False, others=["Desk"]) is None
 
 
 @pytest.mark.promise(1)
@@ -182,7 +182,7 @@ def test_a_card_that_was_left_is_known_as_before(journal: Journal) -> None:
 def test_an_interrupted_job_of_an_encoder_that_is_no_more(journal: Journal) -> None:
     job = claimed(journal)
     writing(journal, job)
-    renamed = journal.next_job("Renamed", [None], picked_only=False, others=["Second"])
+    renamed = journal.next_job("Renamed", Scope(), picked_only=False, others=["Second"])
     assert renamed is not None
     assert renamed.job_id == job.job_id
 

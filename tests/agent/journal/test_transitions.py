@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from agent import clock
-from agent.journal import OPEN_STATES, Job, JobState, Journal, JournalError
+from agent.journal import OPEN_STATES, Job, JobState, Journal, JournalError, Scope
 from agent.journal.schema import MIGRATIONS, TRANSITIONS
 from tests.agent.journal.samples import intake
 
@@ -114,7 +114,7 @@ class AnyOrder(RuleBasedStateMachine):
     )
     def encode(self, uid: str, write: bool, end: str, late: bool) -> None:
         """`late`: the job was chosen some steps ago."""
-        chosen, self.chosen = self.chosen, self.journal.next_job("Desk", [None], picked_only=False)
+        chosen, self.chosen = self.chosen, self.journal.next_job("Desk", Scope(), picked_only=False)
         job = chosen if late else self.chosen
         if job is None or (job.state is JobState.WRITING and job.card_uid != uid):
             return
