@@ -88,7 +88,10 @@ def _in_use(config: Config | None) -> tuple[dict[str, str], list[str]]:
         return {}, []
     except ControlError as error:
         return {}, [f"Which devices the agent uses is not known: {error.message} {error.next_step or ''}".rstrip()]
-    return {encoder["device"]: encoder["name"] for encoder in encoders if encoder["device"]}, []
+    names = {encoder["device"]: encoder["name"] for encoder in encoders if encoder["device"]}
+    # Some say more than the port, such as which of a vendor's encoders it is that hangs there.
+    ports = {encoder.options.get("port"): encoder.name for encoder in (config.encoder if config else ())}
+    return names | {str(port): name for port, name in ports.items() if port and name in names.values()}, []
 
 
 def _show(invocation: Invocation, found: Discovery, toml: str, notes: list[str]) -> None:

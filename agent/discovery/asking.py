@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from agent.discovery.findings import Device, Standing, known_to
@@ -32,7 +33,8 @@ def ask(port: str, drivers: Mapping[str, type[Encoder]], say: Callable[[str], No
         try:
             attached = within(patience_s, partial(driver.probe, port))
             if attached is not None:
-                return known_to(name, driver, attached)
+                found = known_to(name, driver, attached)
+                return found if port in found.device else replace(found, device=f"{found.device} on {port}")
         except NoReturn as error:
             faults.append(f"{name}: {error}, and the port is left to it.")
             break  # it may still be at it: nobody else is to talk meanwhile

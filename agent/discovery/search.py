@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.discovery.asking import PROBE_S, ask
 from agent.discovery.findings import Device, Discovery, Standing, known_to
 from agent.discovery.patience import NoReturn, within
-from agent.discovery.usb import unusable
+from agent.discovery.usb import numbers_at, unusable
 from drivers import registry
 from drivers.encoder import Encoder
 from drivers.port.finding import SerialPort, serial_ports
@@ -34,17 +34,17 @@ class Asking:
 
 
 def discover(asking: Asking, in_use: Mapping[str, str]) -> Discovery:
-    """All that is attached. `in_use` maps devices to the running agent's encoders that have them: left alone here."""
+    """All that is attached. `in_use` maps devices and ports to the running agent's encoders that have them."""
     drivers, notes = _installed()
     found = _attached(drivers, notes)
-    claimed = {os.path.realpath(device.device) for device in found}
-    held = {os.path.realpath(device) for device in in_use if device.startswith("/")}
+    held = {place: encoder for name, encoder in in_use.items() for place in (_place(name), numbers_at(name)) if place}
+    claimed = {_place(str(device.options.get("port", ""))) for device in found}
     found += _on_ports(asking, drivers, claimed, held)
     try:
         found += unusable(readers_are_there=any(device.driver == "pcsc" for device in found))
     except (ImportError, OSError) as error:
         notes.append(f"USB devices could not be looked at, udev can't be asked: {error}.")
-    return Discovery(tuple(_marked(device, in_use) for device in found), tuple(notes))
+    return Discovery(tuple(_marked(device, held) for device in found), tuple(notes))
 
 
 def _installed() -> tuple[dict[str, type[Encoder]], list[str]]:
@@ -71,12 +71,19 @@ def _attached(drivers: Mapping[str, type[Encoder]], notes: list[str]) -> list[De
     return found
 
 
-def _on_ports(asking: Asking, drivers: Mapping[str, type[Encoder]], claimed: set[str], held: set[str]) -> list[Device]:
+def _place(name: str) -> str:
+    """A device's name in a form in which any two for the same one are equal."""
+    return os.path.realpath(name) if name.startswith("/") else name
+
+
+def _on_ports(
+    asking: Asking, drivers: Mapping[str, type[Encoder]], claimed: Collection[str], held: Collection[str]
+) -> list[Device]:
     """The serial ports that no driver knew by their numbers."""
     named = {os.path.realpath(port): port for port in asking.ports}
     ports = {port.device: port for port in serial_ports()}
     devices = []
-    for real in sorted({*ports, *named} - claimed):
+    for real in sorted({*ports, *named} - {*claimed}):
         port = ports.get(real)
         name = named.get(real) or ports[real].path
         if real not in held and (real in named or (asking.unknown and port is not None and _may_be_asked(port))):
@@ -110,11 +117,9 @@ def _is_console(port: SerialPort) -> bool:
         return False
 
 
-def _marked(device: Device, in_use: Mapping[str, str]) -> Device:
+def _marked(device: Device, held: Mapping[str, str]) -> Device:
     """The same, with the encoder that has it."""
-    for name, encoder in in_use.items():
-        if name == device.device or (
-            name.startswith("/") and os.path.realpath(name) == os.path.realpath(device.device)
-        ):
+    for name in (device.device, device.options.get("port")):
+        if isinstance(name, str) and (encoder := held.get(_place(name))):
             return replace(device, standing=Standing.IN_USE, encoder=encoder, remark="")
     return device

@@ -5,7 +5,9 @@ Their numbers are from section "USB IDs" of libccid's list and from natesales/ms
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from agent.discovery.findings import Device, Standing
@@ -42,6 +44,19 @@ def unusable(*, readers_are_there: bool) -> list[Device]:
         for device in _usb_devices()
         if (remark := _explained(device, readers_are_there=readers_are_there))
     ]
+
+
+def numbers_at(place: str, sysfs: Path = Path("/sys/bus/usb/devices")) -> str:
+    """The device at usb:BUS:ADDRESS (decimal) as usb:VID:PID; empty where the place is named otherwise, or empty."""
+    match = re.fullmatch(r"usb:(\d{3}):(\d{3})", place)
+    for folder in sysfs.glob("*") if match else ():
+        try:
+            bus, address = (int((folder / name).read_text()) for name in ("busnum", "devnum"))
+            if match and (bus, address) == (int(match[1]), int(match[2])):
+                return ":".join(["usb", *((folder / name).read_text().strip() for name in ("idVendor", "idProduct"))])
+        except (OSError, ValueError):
+            continue
+    return ""
 
 
 def _explained(device: _Usb, *, readers_are_there: bool) -> str:

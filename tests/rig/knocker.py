@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NoReturn, cast
 
 from drivers.content import CardNumber
-from drivers.encoder import Attached, Capabilities, Encoder, EncodeRequest, EncodeResult, FoundCard
+from drivers.encoder import Attached, Capabilities, Encoder, EncodeRequest, EncodeResult, FoundCard, Options
 from drivers.errors import EncoderError
 from drivers.port import Port, PortOptions, open_port
 
@@ -43,7 +43,7 @@ class Knocker(Encoder):
         try:
             line = open_port(port, baud=9600)
             line.write(QUESTION)
-            return Attached(port, {"port": port}) if line.read_until(b"\r", 2) == ANSWER else None
+            return Attached("Knocker 1.0", {"port": port}) if line.read_until(b"\r", 2) == ANSWER else None
         except EncoderError:
             return None
         finally:
@@ -129,7 +129,17 @@ class Finder(Knocker):
 
     @classmethod
     def attached(cls) -> list[Attached]:
-        return [Attached(device, {"port": device}) for device in cls.devices]
+        return [Attached(f"Knocker on {device}", {"port": device}) for device in cls.devices]
+
+
+class UsbOptions(Options):
+    port: str = ""
+
+
+class UsbFinder(Finder):
+    """Likewise, and they are on no serial port."""
+
+    options_model = UsbOptions
 
 
 class Mistaken(Finder):

@@ -10,7 +10,7 @@ import pytest
 from agent.discovery import Asking, Device, Discovery, Standing, discover, search
 from drivers.port.finding import SerialPort
 from drivers.port.simulated import Line
-from tests.rig.knocker import PLACE, QUESTION, Door, Endless, Finder
+from tests.rig.knocker import PLACE, QUESTION, Door, Endless, Finder, UsbFinder
 from tests.rig.packages import offer
 
 ADAPTER = SerialPort("/dev/serial/by-id/adapter", "/dev/ttyUSB9", 0x1A86, 0x7523, None, "USB Serial")
@@ -60,9 +60,10 @@ def line(door: Door) -> Iterator[Line]:
         yield line
 
 
-def by_device(found: Discovery) -> dict[str, Device]:
-    assert len({device.device for device in found.devices}) == len(found.devices)
-    return {device.device: device for device in found.devices}
+def by_port(found: Discovery) -> dict[str, Device]:
+    ports = {device.options.get("port", device.device): device for device in found.devices}
+    assert len(ports) == len(found.devices)
+    return ports
 
 
 def test_nothing_is_there() -> None:
@@ -73,7 +74,7 @@ def test_one_driver_never_hides_the_others(drivers: Offer, line: Line, monkeypat
     monkeypatch.setattr(Finder, "devices", (line.port,))
     drivers(broken="no_such_module:Encoder", faulty="Faulty", finder="Finder", mistaken="Mistaken")
     found = discover(Asking(), {})
-    assert [(device.device, device.driver) for device in found.devices] == [(line.port, "finder")], found.notes
+    assert [(port, device.driver) for port, device in by_port(found).items()] == [(line.port, "finder")], found.notes
     broken, faulty, mistaken = found.notes
     assert "no_such_module" in broken
     assert "'faulty'" in faulty
@@ -97,7 +98,7 @@ PORTS = {ADAPTER: "name a chip", BOARD: "Uno", OWN: "machine itself", CONSOLE: "
 def test_without_being_told_to_no_port_is_spoken_to(drivers: Offer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "serial_ports", lambda: list(PORTS))
     monkeypatch.setattr(search, "ask", lambda *_: pytest.fail("asked"))
-    found = by_device(discover(Asking(), {}))
+    found = by_port(discover(Asking(), {}))
     assert {device.standing for device in found.values()} == {Standing.NOT_ASKED}
     for port, words in PORTS.items():
         assert words in found[port.path].remark
@@ -106,17 +107,17 @@ def test_without_being_told_to_no_port_is_spoken_to(drivers: Offer, monkeypatch:
 def test_what_probing_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "serial_ports", lambda: list(PORTS))
     monkeypatch.setattr(search, "ask", lambda port, *_: Device(port, Standing.NO_ANSWER))
-    found = by_device(discover(Asking(unknown=True), {}))
+    found = by_port(discover(Asking(unknown=True), {}))
     asked = {name for name, device in found.items() if device.standing is Standing.NO_ANSWER}
     assert asked == {ADAPTER.path, OWN.path}
-    named = by_device(discover(Asking(ports=(BOARD.device, CONSOLE.device)), {}))
+    named = by_port(discover(Asking(ports=(BOARD.device, CONSOLE.device)), {}))
     asked = {name for name, device in named.items() if device.standing is Standing.NO_ANSWER}
     assert asked == {BOARD.device, CONSOLE.device}
 
 
 def test_a_port_that_is_named_is_asked_once(drivers: Offer, line: Line, door: Door) -> None:
     drivers(knocker="Knocker")
-    device = by_device(discover(Asking(ports=(line.port, line.port)), {}))[line.port]
+    device = by_port(discover(Asking(ports=(line.port, line.port)), {}))[line.port]
     assert (device.standing, device.driver, device.options) == (Standing.FOUND, "knocker", {"port": line.port})
     assert door.heard == QUESTION
 
@@ -126,7 +127,7 @@ def test_a_port_that_a_driver_knows_by_its_numbers_is_not_asked(
 ) -> None:
     monkeypatch.setattr(Finder, "devices", (line.port,))
     drivers(finder="Finder", knocker="Knocker")
-    assert by_device(discover(Asking(ports=(line.port,)), {}))[line.port].driver == "finder"
+    assert by_port(discover(Asking(ports=(line.port,)), {}))[line.port].driver == "finder"
     assert door.heard == b""
 
 
@@ -139,9 +140,21 @@ def test_what_the_running_agent_uses_is_not_asked(
     if by_number:
         monkeypatch.setattr(Finder, "devices", (line.port,))
     drivers(finder="Finder", knocker="Knocker")
-    found = by_device(discover(Asking(ports=(line.port,)), {str(other_name): "Front desk 1"}))
+    found = by_port(discover(Asking(ports=(line.port,)), {str(other_name): "Front desk 1"}))
     assert (found[line.port].standing, found[line.port].encoder) == (Standing.IN_USE, "Front desk 1")
     assert door.heard == b""
+
+
+def test_readers_on_usb_are_known_by_their_place_too(drivers: Offer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent says where its reader is, the driver that looks around what its numbers are, or where it is too."""
+    monkeypatch.setattr(search, "numbers_at", lambda place: "usb:04e6:5591" if place == "usb:001:004" else "")
+    drivers(finder="UsbFinder")
+    in_use = {"usb:001:004": "Front desk 1"}
+    monkeypatch.setattr(UsbFinder, "devices", ("usb:04e6:5591",))
+    assert by_port(discover(Asking(), in_use))["usb:04e6:5591"].standing is Standing.IN_USE
+    monkeypatch.setattr(UsbFinder, "devices", ("usb:001:004", "usb:001:005"))
+    standings = [device.standing for device in discover(Asking(), in_use).devices]
+    assert standings == [Standing.IN_USE, Standing.FOUND]
 
 
 def test_no_udev(monkeypatch: pytest.MonkeyPatch) -> None:

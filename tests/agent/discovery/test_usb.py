@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.discovery.usb import numbers_at
 from tests.rig.udev import Device
 
 pytestmark = pytest.mark.systemd
@@ -76,3 +77,13 @@ def test_a_reader_that_pcscd_has_needs_no_words(tmp_path: Path) -> None:
 )
 def test_what_is_fine_or_none_of_our_business_is_not_mentioned(device: Device, tmp_path: Path) -> None:
     assert explained(device, tmp_path) == ""
+
+
+def test_a_place_on_usb_has_numbers(tmp_path: Path) -> None:
+    for name, files in {"usb1": ("1", "1", "1d6b", "0002"), "1-2": ("1", "4", "04e6", "5591"), "1-2:1.0": ()}.items():
+        (tmp_path / name).mkdir()
+        for file, text in zip(("busnum", "devnum", "idVendor", "idProduct"), files, strict=False):
+            (tmp_path / name / file).write_text(f"{text}\n")
+    assert numbers_at("usb:001:004", tmp_path) == "usb:04e6:5591"
+    for other in ("usb:001:005", "usb:04e6:5591", "usb", "/dev/ttyUSB0", ""):
+        assert numbers_at(other, tmp_path) == ""
