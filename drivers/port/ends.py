@@ -7,6 +7,7 @@ import shutil
 import socket
 import struct
 import tempfile
+import termios
 import tty
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,10 @@ from typing import Protocol
 
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: closing resets the connection, so that the host gets an error and not an orderly end."""
+
+
+_SPEEDS = {getattr(termios, name): int(name[1:]) for name in dir(termios) if name[0] == "B" and name[1:].isdigit()}
+"""The kernel's codes for the usual speeds."""
 
 
 class End(Protocol):
@@ -34,6 +39,10 @@ class End(Protocol):
     @property
     def listener(self) -> int | None:
         """What becomes readable when a host connects; None where that isn't seen."""
+
+    @property
+    def host_baud(self) -> int | None:
+        """The speed that the host has set; None where that isn't seen."""
 
     def plug(self) -> None:
         """Be there."""
@@ -75,6 +84,11 @@ class PtyEnd:
         """See `End.plugged`."""
         return self.fd is not None
 
+    @property
+    def host_baud(self) -> int | None:
+        """See `End.host_baud`: a pseudo terminal's two sides share their settings."""
+        return _SPEEDS.get(termios.tcgetattr(self.fd)[5]) if self.fd is not None else None
+
     def plug(self) -> None:
         """See `End.plug`. The slave is held open: without, the master reports a hang-up until the host comes."""
         self.fd, self._slave = os.openpty()
@@ -115,6 +129,8 @@ class PtyEnd:
 
 class TcpEnd:
     """A TCP port on loopback that keeps its number."""
+
+    host_baud = None
 
     def __init__(self) -> None:
         self._number = 0

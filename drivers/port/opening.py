@@ -88,10 +88,9 @@ def _refused(path: str, code: int | None) -> EncoderNotOnline:
             "`sudo usermod -aG dialout USER`, or install udev/93-card-encoder.rules; then start the agent again.",
         )
     if code in _HELD:
-        by = f" Held by: {', '.join(found)}." if (found := holders(path)) else ""
+        by = ", ".join(holders(path)) or "another program, or another encoder of this configuration"
         return EncoderNotOnline(
-            f"Another process holds {path}.{by}",
-            next_step="Close the other program; the port is tried again by itself.",
+            f"{path} is held by {by}.", next_step="Close the other program: the port is tried again by itself."
         )
     if code in _NOT_YET:
         return EncoderNotOnline(f"There is no device {path}.")

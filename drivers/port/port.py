@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
@@ -11,7 +11,7 @@ from drivers.port.wake import Wake
 from drivers.port.wires import TROUBLE, Wire, close_quietly
 
 _STUCK_S = 10.0
-"""How long a line may take no byte at all before a write is given up."""
+"""How much longer than its bytes take a write may last. Flow control is off: only a far end that hangs takes longer."""
 
 
 class Silence(EncoderCommunicationTimeout):
@@ -54,13 +54,15 @@ class Port:
             EncoderCommunicationTimeout: the line takes no more bytes.
         """
         left = memoryview(data)
+        takes_s = len(data) * 10 / self._baud
+        deadline = self._deadline(takes_s + _STUCK_S)
         while left:
             with self._device() as wire:
-                sent = wire.send(left, _STUCK_S)
-            if not sent:
+                sent = wire.send(left, max(0.0, deadline - monotonic()))
+            if not sent and monotonic() >= deadline:
                 raise EncoderCommunicationTimeout(f"{self.name} takes no more bytes.")
             left = left[sent:]
-        self._sent_at = max(monotonic(), self._sent_at) + len(data) * 10 / self._baud
+        self._sent_at = max(monotonic(), self._sent_at) + takes_s
 
     def read(self, size: int, timeout_s: float) -> bytes:
         """Exactly `size` bytes.
@@ -69,10 +71,8 @@ class Port:
             EncoderNotOnline: the device is gone.
             Silence: fewer came within `timeout_s` seconds.
         """
-        deadline = self._deadline(timeout_s)
-        while len(self._came) < size:
-            if not self._more(deadline):
-                raise self._silence()
+        if not self._fill(lambda: len(self._came) >= size, timeout_s):
+            raise self._silence()
         return self._take(size)
 
     def read_until(self, end: bytes, timeout_s: float, limit: int = 4096) -> bytes:
@@ -83,12 +83,9 @@ class Port:
             Silence: it didn't come within `timeout_s` seconds.
             Garbage: `limit` bytes came without it. They are thrown away.
         """
-        deadline = self._deadline(timeout_s)
-        while (at := self._came.find(end)) < 0:
-            if len(self._came) >= limit:
-                break
-            if not self._more(deadline):
-                raise self._silence()
+        if not self._fill(lambda: end in self._came or len(self._came) >= limit, timeout_s):
+            raise self._silence()
+        at = self._came.find(end)
         if not 0 <= at <= limit - len(end):
             self._came.clear()
             raise Garbage(f"{self.name} sent {limit} bytes that are no message.")
@@ -103,7 +100,7 @@ class Port:
             EncoderNotOnline: the device is gone.
         """
         if not self._came:
-            self._more(None if timeout_s is None else self._deadline(timeout_s), wakeable=True)
+            self._receive(None if timeout_s is None else self._deadline(timeout_s), self._wake.fd)
         return b"" if self._wake.heard() else self._take(len(self._came))
 
     def discard(self, quiet_s: float = 0.0, at_most_s: float = 1.0) -> None:
@@ -113,11 +110,11 @@ class Port:
             EncoderNotOnline: the device is gone.
         """
         end = monotonic() + at_most_s
-        self._came.clear()
-        while self._more(min(end, monotonic() + quiet_s)):
+        came = True
+        while came and monotonic() < end:
             self._came.clear()
-            if monotonic() >= end:
-                return
+            came = self._receive(min(end, monotonic() + quiet_s))
+        self._came.clear()
 
     def wake(self) -> None:
         """Make the `read_some` in progress return empty, or else the next one. Thread-safe; never raises."""
@@ -143,16 +140,21 @@ class Port:
     def _deadline(self, timeout_s: float) -> float:
         return max(monotonic(), self._sent_at) + timeout_s
 
-    def _more(self, deadline: float | None, *, wakeable: bool = False) -> bool:
-        """Wait for more; False when the time is over, or, `wakeable`, on `wake`."""
-        wake = self._wake.fd if wakeable else None
-        while True:
-            left = None if deadline is None else max(0.0, deadline - monotonic())
-            with self._device() as wire:
-                data = wire.receive(left, wake)
-            self._came += data
-            if data or wakeable or (deadline is not None and monotonic() >= deadline):
-                return bool(data)
+    def _fill(self, enough: Callable[[], bool], timeout_s: float) -> bool:
+        """Receive until there is enough: True. False when the time is over, however much still comes."""
+        deadline = self._deadline(timeout_s)
+        late = False
+        while not enough() and not late:
+            late = monotonic() >= deadline
+            self._receive(deadline)
+        return enough()
+
+    def _receive(self, deadline: float | None, wake: int | None = None) -> bool:
+        """Take what has come, waiting for it until then, or until `wake` rings; whether there was anything."""
+        with self._device() as wire:
+            data = wire.receive(None if deadline is None else max(0.0, deadline - monotonic()), wake)
+        self._came += data
+        return bool(data)
 
     def _take(self, size: int) -> bytes:
         data = bytes(self._came[:size])
@@ -172,5 +174,6 @@ class Port:
             yield self._wire
         except TROUBLE as error:
             raise EncoderNotOnline(
-                f"{self.name} was unplugged.", next_step="Plug the encoder in again: it is found by itself."
+                f"{self.name} was unplugged or switched off.",
+                next_step="Plug the encoder in again: it is found by itself.",
             ) from error

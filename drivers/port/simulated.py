@@ -85,6 +85,11 @@ class Line:
         """What goes into `PortOptions.port`."""
         return self._end.port
 
+    @property
+    def host_baud(self) -> int | None:
+        """The speed that the host has set; None where that isn't seen, as on TCP."""
+        return self._end.host_baud
+
     def unplug(self) -> None:
         """The port goes away: who has it open gets errors, and nobody can open it. Bytes on their way are lost."""
         self._order(self._unplug)
