@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from agent.config import Config, ConfigError, load
-from agent.doctor import hardware, journal, running, service
+from agent.doctor import hardware, journal, ports, running, service
 from agent.doctor.finding import Finding, Verdict, fine, problem, skipped
 
 CONFIGURATION = 3
@@ -46,6 +46,9 @@ def _checks(config: Config, machine: Path) -> dict[str, Callable[[], Iterator[Fi
         "PC/SC": lambda: hardware.check_pcscd(config, machine),
         "kernel modules": lambda: hardware.check_modules(config, machine),
         "polkit": lambda: hardware.check_polkit(config, machine),
+        "nfcpy": lambda: hardware.check_nfcpy(config),
+        "serial ports": lambda: ports.check_ports(config, machine),
+        "ModemManager": lambda: ports.check_modem_manager(config, machine),
     }
 
 

@@ -1,10 +1,12 @@
-"""What stands between the agent and its readers: pcscd, kernel modules, polkit."""
+"""What stands between the agent and its readers: pcscd, kernel modules, polkit, and nfcpy for the driver nfc."""
 
 from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 from agent.config import Config
@@ -20,6 +22,33 @@ _PATIENCE_S = 5.0
 
 def _uses_pcsc(config: Config) -> bool:
     return any(encoder.driver == "pcsc" for encoder in config.encoder)
+
+
+def _uses_nfcpy(config: Config) -> bool:
+    return any(encoder.driver == "nfc" for encoder in config.encoder)
+
+
+def check_nfcpy(config: Config) -> Iterator[Finding]:
+    """Whether nfcpy, which is an extra, and what it needs itself can be loaded."""
+    if not _uses_nfcpy(config):
+        yield skipped("nfcpy", "No encoder needs it.")
+        return
+    try:
+        import_module("nfc.clf")
+        import_module("usb1").loadLibrary()  # nfcpy's way to USB, which it takes when a reader is opened
+    except (ImportError, OSError) as error:
+        missing = isinstance(error, ModuleNotFoundError)
+        yield problem(
+            "nfcpy",
+            EncoderNotOnline.exit_code,
+            "The driver nfc needs it, and it " + ("is not installed." if missing else "does not load."),
+            f"{type(error).__name__}: {error}",
+            f"{sys.executable} -m pip install 'card-encoder-agent[nfc]'"
+            if missing
+            else "sudo apt-get install libusb-1.0-0",
+        )
+    else:
+        yield fine("nfcpy", "It is installed, and loads.")
 
 
 def check_pcscd(config: Config, machine: Path) -> Iterator[Finding]:
@@ -45,9 +74,9 @@ def check_pcscd(config: Config, machine: Path) -> Iterator[Finding]:
 
 
 def check_modules(config: Config, machine: Path) -> Iterator[Finding]:
-    """Whether the kernel's own NFC driver holds ACR122-like readers, which pcscd then can't open."""
-    if not _uses_pcsc(config):
-        yield skipped("kernel modules", "No encoder needs PC/SC.")
+    """Whether the kernel's own NFC driver holds readers with an NXP chip, which nobody else can open then."""
+    if not _uses_pcsc(config) and not _uses_nfcpy(config):
+        yield skipped("kernel modules", "No encoder needs PC/SC or nfcpy.")
         return
     try:
         lines = (machine / "proc/modules").read_text(encoding="utf-8").splitlines()
@@ -56,20 +85,20 @@ def check_modules(config: Config, machine: Path) -> Iterator[Finding]:
         return
     loaded = [name for name in _GRABBING_MODULES if any(line.startswith(f"{name} ") for line in lines)]
     if not any(name.startswith("pn533") for name in loaded):
-        yield fine("kernel modules", "None takes readers away from pcscd.")
+        yield fine("kernel modules", "None takes readers away.")
         return
     fix = (
         "printf 'blacklist %s\\n' pn533_usb pn533 nfc | sudo tee /etc/modprobe.d/card-encoder.conf && "
-        f"sudo modprobe -r {' '.join(loaded)} && sudo systemctl restart pcscd"
+        f"sudo modprobe -r {' '.join(loaded)}" + " && sudo systemctl restart pcscd" * _uses_pcsc(config)
     )
     # A bound USB interface is a link named like 1-4:1.0 (Linux, Documentation/driver-api/usb).
     held = sorted(link.name for link in (machine / "sys/bus/usb/drivers/pn533_usb").glob("[0-9]*:*"))
     if held:
-        cause = "The kernel's NFC driver holds a reader, so that pcscd can't open it."
+        cause = "The kernel's NFC driver holds a reader, so that nobody else can open it."
         evidence = f"pn533_usb is bound to {', '.join(held)}"
         yield problem("kernel modules", EncoderNotOnline.exit_code, cause, evidence, fix)
     else:
-        cause = "The kernel's NFC driver is loaded, and takes an ACR122U away when it is plugged in."
+        cause = "The kernel's NFC driver is loaded, and takes an ACR122U or a PN533 away when it is plugged in."
         yield hint("kernel modules", cause, f"loaded: {', '.join(loaded)}", fix)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from agent.config import Config, check
 from agent.doctor.finding import Finding, Verdict
-from agent.doctor.hardware import SOCKET_VARIABLE, check_modules, check_pcscd, check_polkit
+from agent.doctor.hardware import SOCKET_VARIABLE, check_modules, check_nfcpy, check_pcscd, check_polkit
 
 
 def config(driver: str = "pcsc") -> Config:
@@ -62,12 +63,39 @@ def test_the_kernel_would_take_a_reader(tmp_path: Path):
     assert "modprobe -r pn533_usb pn533 " in found.fix
 
 
-def test_the_kernel_holds_a_reader(tmp_path: Path):
+@pytest.mark.parametrize("driver", ["pcsc", "nfc"])
+def test_the_kernel_holds_a_reader(tmp_path: Path, driver: str):
     write(tmp_path / "proc/modules", "pn533_usb 20480 0 - Live 0x0\n")
     write(tmp_path / "sys/bus/usb/drivers/pn533_usb/1-4:1.0", "")
-    found = only(check_modules(config(), tmp_path))
+    found = only(check_modules(config(driver), tmp_path))
     assert (found.verdict, found.exit_code) == (Verdict.PROBLEM, 13)
     assert "1-4:1.0" in found.evidence
+    assert ("restart pcscd" in found.fix) is (driver == "pcsc")
+
+
+def test_nfcpy_is_there():
+    assert only(check_nfcpy(config())).verdict is Verdict.SKIPPED
+    assert only(check_nfcpy(config("nfc"))).verdict is Verdict.FINE
+
+
+@pytest.mark.parametrize(("missing", "fix"), [("nfc", "card-encoder-agent[nfc]"), ("usb1", "libusb-1.0-0")])
+def test_nfcpy_or_what_it_needs_is_missing(monkeypatch: pytest.MonkeyPatch, missing: str, fix: str):
+    here = config("nfc")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "nfc"]:
+        monkeypatch.delitem(sys.modules, name)
+    if missing == "nfc":
+        monkeypatch.setitem(sys.modules, "nfc", None)
+    else:
+        import usb1
+
+        monkeypatch.setattr(usb1, "loadLibrary", fail_to_load)
+    found = only(check_nfcpy(here))
+    assert (found.verdict, found.exit_code) == (Verdict.PROBLEM, 13)
+    assert fix in found.fix
+
+
+def fail_to_load() -> None:
+    raise OSError("libusb-1.0.so.0: cannot open shared object file")
 
 
 def test_pcscd_that_asks_polkit(tmp_path: Path):
