@@ -93,6 +93,11 @@ def test_the_desk_is_ready_for_cards(facts: dict[str, Any]) -> None:
     assert facts["ready"]["ready"] == 200, facts["ready"]
 
 
+def test_it_hears_what_is_plugged_in(facts: dict[str, Any]) -> None:
+    """Under all the sandboxing, libudev loads and has its socket."""
+    assert "hot-plug is watched" in facts["log"]
+
+
 def test_it_runs_as_its_own_user_without_capabilities(facts: dict[str, Any]) -> None:
     sandboxing = facts["sandboxing"]
     assert "0" not in sandboxing["Uid"].split()

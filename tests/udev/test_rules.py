@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from nfc.clf.device import usb_device_map
 
 from tests.rig.udev import PATH, RULES, UID, Device, plug
 
@@ -25,6 +26,9 @@ READERS = {
     "09d8": ["0427", "0428"],
     "1667": ["0053"],
 }
+ACR122U = (0x072F, 0x2200)
+NFC = [f"{vendor:04x}:{product:04x}" for vendor, product in usb_device_map if (vendor, product) != ACR122U]
+"""What nfcpy itself says that it drives over USB, but for the reader that is pcscd's."""
 BRIDGES = ["10c4:ea60", "1a86:7523", "0403:6001", "0403:6015", "067b:2303"]
 TWN4 = Device("09d8", "0420", CDC, serial="8A3C01", node="tty/ttyACM0")
 MSR605X = Device("0801", "0003", HID, node="hidraw/hidraw0")
@@ -71,6 +75,17 @@ def test_its_usb_device_is_kept_awake_and_has_no_name_of_its_own(device: Device,
     assert (outcome.power, outcome.links) == ("on", set())
 
 
+@pytest.mark.parametrize("number", NFC)
+def test_a_reader_that_nfcpy_drives_is_given_to_the_agents_user(number: str, tmp_path: Path) -> None:
+    """The USB device itself, which libusb opens."""
+    vendor, product = number.split(":")
+    outcome = plug(Device(vendor, product, VENDOR), tmp_path)
+    assert (outcome.owner, outcome.power, outcome.properties["CARD_ENCODER_DRIVER"]) == (UID, "on", "nfc")
+    assert any(line.endswith("MODE 0660") for line in outcome.ours)  # libnfc's own rules may open it to others after us
+    assert outcome.links == {f"nfc-{PATH}"}
+    assert not [line for line in outcome.ours if "GROUP" in line or "uaccess" in line]
+
+
 @pytest.mark.parametrize("number", BRIDGES)
 def test_a_generic_bridge_is_left_to_its_owner(number: str, tmp_path: Path) -> None:
     vendor, product = number.split(":")
@@ -87,8 +102,9 @@ def test_a_generic_bridge_is_left_to_its_owner(number: str, tmp_path: Path) -> N
         Device("09d8", "0410", "030101", node="hidraw/hidraw0"),  # a TWN4 that types
         Device("09d8", "0428", CCID, node="tty/ttyACM0"),  # the right maker, another product
         Device("0801", "0001", HID, node="hidraw/hidraw0"),  # a MagTek that only reads
+        Device("04e6", "5591", VENDOR, node="tty/ttyACM0"),  # nfcpy's, and it has no port
     ],
-    ids=["TWN4 keyboard", "TWN4 CCID", "MagTek"],
+    ids=["TWN4 keyboard", "TWN4 CCID", "MagTek", "SCL3711"],
 )
 def test_the_wrong_product_gets_no_access(device: Device, tmp_path: Path) -> None:
     outcome = plug(device, tmp_path, node=True)
