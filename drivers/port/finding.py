@@ -7,13 +7,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from serial.tools import list_ports
+from serial.tools import list_ports, list_ports_common
 
 GENERIC_BRIDGES = frozenset({(0x10C4, 0xEA60), (0x1A86, 0x7523), (0x0403, 0x6001), (0x0403, 0x6015), (0x067B, 0x2303)})
 """CP210x, CH340, FT232R, FT231X, PL2303 (believed, not verified): their numbers name the chip, not what hangs on it."""
 
 _BY_ID = Path("/dev/serial/by-id")
 _BY_PATH = Path("/dev/serial/by-path")
+_TTYS = Path("/sys/class/tty")
+_NO_CHIP = "0"
+"""A UART's `type` where the kernel keeps a name for a port that the machine doesn't have (sysfs-tty, PORT_UNKNOWN)."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class SerialPort:
 def serial_ports() -> list[SerialPort]:
     """The serial ports that are there, USB first. Never raises: what can't be looked at isn't there."""
     try:
-        found = sorted(list_ports.comports(), key=lambda info: (info.vid is None, info))
+        found = sorted(filter(_is_there, list_ports.comports()), key=lambda info: (info.vid is None, info))
     except (OSError, TypeError, ValueError):  # pyserial reads sysfs file by file; a device that leaves meanwhile
         return []
     by_id, by_path = _links(_BY_ID), _links(_BY_PATH)
@@ -63,6 +66,14 @@ def with_usb_numbers(
         for port in ports
         if (port.vid, port.pid) in wanted and (serial_number is None or port.serial_number == serial_number)
     ]
+
+
+def _is_there(info: list_ports_common.ListPortInfo) -> bool:
+    """Whether there is a chip: since Linux 6.5 pyserial can't tell such ports from others by their subsystem."""
+    try:
+        return Path(_TTYS, str(info.name), "type").read_text(encoding="ascii").strip() != _NO_CHIP
+    except OSError:
+        return True  # only UARTs have a type
 
 
 def _links(folder: Path) -> dict[str, str]:
