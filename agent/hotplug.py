@@ -2,7 +2,8 @@
 
 What is unplugged needs no telling: an encoder at rest waits in its driver for something to come from the device, and
 that wait ends with it. A serial port's read fails (EIO, or end of file), pcscd reports its reader as gone, and drivers
-that ask their device from time to time get no answer. Each of these is an `EncoderNotOnline`, within moments.
+that ask their device from time to time get no answer: each is an `EncoderNotOnline`, within moments. Only where a
+vendor's software does the writing, which says nothing until it gets an order, it takes the next order to notice.
 """
 
 from __future__ import annotations
