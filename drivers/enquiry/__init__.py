@@ -6,7 +6,8 @@ from the order to the card that was read back.
 
 from drivers.enquiry.exchange import Enquiry, Lost
 from drivers.enquiry.frames import Check
-from drivers.enquiry.keymaking import KeyEncoder, KeyOptions
+from drivers.enquiry.keymaking import KeyEncoder
+from drivers.enquiry.options import KeyOptions
 from drivers.enquiry.readings import LocalOrder, Reading, Told
 
 __all__ = ["Check", "Enquiry", "KeyEncoder", "KeyOptions", "LocalOrder", "Lost", "Reading", "Told"]

@@ -105,7 +105,7 @@ class Enquiry:
             try:
                 item = self._hand_over(port, payload, changes, on_wake)
                 if item is Control.ACK:
-                    item = self._answer(port, payload, on_wake)
+                    item = self._answer(port, on_wake)
             except Malformed as error:
                 trouble = "gives answers that make no sense"
                 if changes:
@@ -134,16 +134,28 @@ class Enquiry:
             if changes:
                 raise
             return None
+        return self._after_refusal(port) if item is Control.NAK else item
+
+    def _after_refusal(self, port: Port) -> Control | bytes:
+        """Whether the message was really refused: what follows a true NAK is silence.
+
+        Raises:
+            Malformed: noise follows, so that it isn't known.
+        """
+        try:
+            item = self._next(port, _NOT_READY_S, _nothing)
+        except Silence:
+            return Control.NAK
         if item is Control.NAK:
-            port.discard(_NOT_READY_S)
+            raise Malformed("it was refused more than once")
         return item
 
-    def _answer(self, port: Port, payload: bytes, on_wake: Callable[[], None]) -> bytes:
+    def _answer(self, port: Port, on_wake: Callable[[], None]) -> bytes:
         wait_s = self._answer_s
         for left in reversed(range(self._tries)):
             try:
-                while isinstance(item := self._next(port, wait_s, on_wake), Control) or item == payload:
-                    pass  # an echo, or an acknowledgement too many
+                while isinstance(item := self._next(port, wait_s, on_wake), Control):
+                    pass  # one acknowledgement too many
                 return item
             except Malformed:
                 if not self._acknowledges or not left:

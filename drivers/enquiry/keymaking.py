@@ -8,12 +8,11 @@ never given again without a look in between.
 from __future__ import annotations
 
 from abc import abstractmethod
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-from pydantic import ConfigDict, Field, field_validator
+from zoneinfo import ZoneInfo
 
 from drivers.content import Content, KeyOrder
 from drivers.encoder import (
@@ -28,15 +27,16 @@ from drivers.encoder import (
     Stage,
 )
 from drivers.enquiry.exchange import Lost
+from drivers.enquiry.options import KeyOptions
 from drivers.enquiry.readings import LocalOrder, Reading, local
 from drivers.errors import (
     EncoderError,
+    EncoderNotOnline,
     EncodingInterrupted,
     IncompatibleCardFormat,
     NoCredentialOnEncoder,
     Unencodable,
 )
-from drivers.port import PortOptions
 
 PUT_A_CARD = "Put a card into the encoder."
 TAKE_THE_CARD = "Take the card out of the encoder."
@@ -52,37 +52,6 @@ class FateUnknown(EncodingInterrupted):
     retry_on_same_card = False
 
 
-class KeyOptions(PortOptions):
-    """Options of encoders that a vendor's software drives."""
-
-    model_config = ConfigDict(coerce_numbers_to_str=True, hide_input_in_errors=True)
-
-    encoder: str = "1"
-    """The encoder's number, or its name, in the vendor's software."""
-    reads: bool = True
-    """Whether the software reads cards when it is asked to. Where it doesn't, its positive answer has to do."""
-    time_zone: str = ""
-    """The property's time zone: "Europe/Oslo". Empty is this machine's."""
-    ack_s: float = Field(default=3.0, gt=0, le=5)
-    """How long the software may take to acknowledge, in seconds."""
-    answer_s: float = Field(default=60.0, gt=0, le=90)
-    """How long it may take to answer, in seconds: somebody has to put a card into its encoder meanwhile."""
-    tries: int = Field(default=3, ge=1, le=5)
-    """How often it is tried."""
-    pause_s: float = Field(default=3.0, ge=0)
-    """How long to wait after a card before the next one is asked for, in seconds."""
-
-    @field_validator("time_zone")
-    @classmethod
-    def _is_a_zone(cls, name: str) -> str:
-        try:
-            if name:
-                ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError('there is no such time zone; it is named as in "Europe/Oslo"') from None
-        return name
-
-
 class KeyEncoder(Encoder):
     """See `Encoder`. Subclasses say how a card is read and a key is made."""
 
@@ -95,6 +64,7 @@ class KeyEncoder(Encoder):
         self._key_options = cast(KeyOptions, options)
         self._zone = ZoneInfo(self._key_options.time_zone) if self._key_options.time_zone else None
         self._fate_unknown = False
+        self._is_away = False
 
     @property
     @abstractmethod
@@ -105,6 +75,14 @@ class KeyEncoder(Encoder):
     def _gives_back(self) -> bool:
         """Whether a card stays in the encoder until the software is told to give it back."""
         return False
+
+    @abstractmethod
+    def _connect(self) -> None:
+        """See that the software is there.
+
+        Raises:
+            EncoderNotOnline: it isn't.
+        """
 
     @abstractmethod
     def _check(self, order: LocalOrder) -> None:
@@ -144,6 +122,16 @@ class KeyEncoder(Encoder):
             presence=False,
         )
 
+    def open(self) -> None:
+        """See `Encoder.open`."""
+        with self._noticed():
+            self._connect()
+
+    def wait_for_device(self, timeout: float) -> None:
+        """See `Encoder.wait_for_device`. Nothing tells when a vendor's software is back; it is asked after a while."""
+        super().wait_for_device(timeout if self._is_away else 0)
+        self._is_away = False
+
     def wait_for_card(self) -> bool:
         """See `Encoder.wait_for_card`. Whether a card lies there is known only when the software is asked to use it."""
         interrupted = self._interrupted.is_set()
@@ -161,13 +149,10 @@ class KeyEncoder(Encoder):
         key_order = _key_order(request.content)
         order = LocalOrder.of(key_order, self._zone, self._unit)
         self._check(order)
-        if self._key_options.reads:
-            return self._encode_and_read(request, key_order, order)
-        # What can't be read is anything, once an order's fate is unknown: a person has to know of it.
-        state = CardState.FOREIGN if self._fate_unknown else CardState.BLANK
-        request.bind(FoundCard("", self.medium, state))
-        number = self._make_or_interrupt(request, order, last=True)
-        return EncodeResult("", self.medium, number or key_order.number or "", "vendor_answer", 1)
+        with self._noticed():
+            if self._key_options.reads:
+                return self._encode_and_read(request, key_order, order)
+            return self._encode_blindly(request, key_order, order)
 
     def scan(self) -> FoundCard:
         """See `Encoder.scan`. Rooms and times are no card number: that is always None."""
@@ -176,7 +161,15 @@ class KeyEncoder(Encoder):
                 "This encoder reads no cards.", next_step="Read the card at the lock vendor's own desk program."
             )
         self._interrupted.clear()
-        return self._found(self._read(last=True), None)
+        with self._noticed():
+            return self._found(self._read(last=True), None)
+
+    def _encode_blindly(self, request: EncodeRequest, key_order: KeyOrder, order: LocalOrder) -> EncodeResult:
+        # What can't be read is anything, once an order's fate is unknown: a person has to know of it.
+        state = CardState.FOREIGN if self._fate_unknown else CardState.BLANK
+        request.bind(FoundCard("", self.medium, state))
+        number = self._make_or_interrupt(request, order, last=True)
+        return EncodeResult("", self.medium, number or key_order.number or "", "vendor_answer", 1)
 
     def _encode_and_read(self, request: EncodeRequest, key_order: KeyOrder, order: LocalOrder) -> EncodeResult:
         self._interrupted.clear()
@@ -235,6 +228,15 @@ class KeyEncoder(Encoder):
         request.progress(Progress(Stage.VERIFYING, 1, 1, TAKE_THE_CARD))
         with suppress(EncoderError):
             self._read(last=True)
+
+    @contextmanager
+    def _noticed(self) -> Iterator[None]:
+        """Notice it where the software, or its encoder, is away."""
+        try:
+            yield
+        except EncoderNotOnline:
+            self._is_away = True
+            raise
 
     def _found(self, reading: Reading, order: LocalOrder | None) -> FoundCard:
         now = local(datetime.now(UTC), self._zone)

@@ -95,22 +95,24 @@ def test_a_patient_partner_is_asked_nothing_twice(line: Line, partner: Partner):
         [NAK, NAK, ACK, ACK + ANSWER_FRAME],
         [b"\x00\x7f", ACK, ACK + ANSWER_FRAME],
         [ENQ + ACK, FRAME + ACK + ANSWER_FRAME],
-        [ENQ + ACK, ACK + FRAME + ANSWER_FRAME],
+        [ENQ + ACK, FRAME + ANSWER_FRAME],
         [ACK, ANSWER_FRAME],
         [ACK, ACK + b"\x00\x55" + ANSWER_FRAME + b"\x00"],
         [ACK, ACK + ACK + ANSWER_FRAME],
         [ACK, NAK, ACK, ACK + ANSWER_FRAME],
+        [ACK, NAK + ACK + ANSWER_FRAME],
     ],
     ids=[
         "silence at first",
         "not ready at first",
         "noise at first",
-        "an echo before the acknowledgement",
-        "an echo after the acknowledgement",
+        "an echo",
+        "an echo, and the acknowledgement got lost",
         "the acknowledgement got lost",
         "noise around the answer",
         "acknowledged twice",
         "the message was refused once",
+        "the refusal is noise",
     ],
 )
 @pytest.mark.parametrize("changes", [False, True], ids=["reads", "changes"])
@@ -123,7 +125,8 @@ WRONG = ANSWER_FRAME[:-1] + bytes([ANSWER_FRAME[-1] ^ 0x40])
 
 
 @pytest.mark.parametrize(
-    "says", [[ACK, b""], [ACK, ACK], [ACK, ACK + WRONG], [ACK, WRONG], [ACK, ACK + ANSWER_FRAME[:4]]]
+    "says",
+    [[ACK, b""], [ACK, ACK], [ACK, ACK + WRONG], [ACK, WRONG], [ACK, ACK + ANSWER_FRAME[:4]], [ACK, NAK * 64]],
 )
 def test_an_order_whose_fate_is_unknown_is_never_repeated(enquiry: Enquiry, partner: Partner, says: list[bytes]):
     partner.says = list(says)
