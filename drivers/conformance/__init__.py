@@ -16,6 +16,7 @@ import pytest
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in ("cards", "common", "orders")))
 
 from drivers.conformance.cards import CardFeeder, EncoderConformance  # noqa: E402 - pytest has to know before
+from drivers.conformance.hands import TagHands  # noqa: E402
 from drivers.conformance.orders import KeyFeeder, VendorConformance  # noqa: E402
 
-__all__ = ["CardFeeder", "EncoderConformance", "KeyFeeder", "VendorConformance"]
+__all__ = ["CardFeeder", "EncoderConformance", "KeyFeeder", "TagHands", "VendorConformance"]
