@@ -9,8 +9,12 @@ from drivers.nfc import codec
 from drivers.port import Port, Silence, open_port
 from drivers.steps import step
 
-_PATIENCE_S = 0.5
-"""A chip that is there acknowledges within 15 ms; some USB adapters keep bytes back for much longer."""
+_PATIENCE_S = 0.2
+"""A chip that is there acknowledges within 15 ms, and USB adapters keep bytes back for some 16 more."""
+_LAST_PATIENCE_S = 1.5
+"""Some keep the first ones back for a whole second (nfcpy's `pn532.py`, on USB adapters of a Raspberry Pi)."""
+_QUIET_S = 0.03
+"""How long nothing must have come before the chip is asked: what a killed process left unread is on its way."""
 
 
 def greet(path: str) -> str:
@@ -22,10 +26,10 @@ def greet(path: str) -> str:
         EncoderNotOnline: the port can't be had, or no PN532 answers there.
     """
     with closing(open_port(path, baud=codec.BAUD)) as port:
-        version = _ask(port)
-        if version is None and _slow_down(port):
-            port.set_baud(codec.BAUD)
-            version = _ask(port)
+        version = _ask(port, _PATIENCE_S)
+        if version is None:
+            _slow_down(port)
+            version = _ask(port, _LAST_PATIENCE_S)
     if version is None:
         raise EncoderNotOnline(
             f"No PN532 answers on {path}.",
@@ -39,36 +43,36 @@ def ask(path: str) -> str | None:
     """The name and version of the PN532 on this port; None where there is none, or the port can't be had."""
     try:
         with closing(open_port(path, baud=codec.BAUD)) as port:
-            return _ask(port)
+            return _ask(port, _PATIENCE_S)
     except (EncoderError, ValueError):
         return None
 
 
-def _ask(port: Port) -> str | None:
-    frame = _exchange(port, codec.GET_FIRMWARE_VERSION, 4)
+def _ask(port: Port, patience_s: float) -> str | None:
+    frame = _exchange(port, codec.GET_FIRMWARE_VERSION, 4, patience_s)
     try:
         return None if frame is None else codec.firmware(frame)
     except codec.Malformed:
         return None
 
 
-def _slow_down(port: Port) -> bool:
-    """Find the speed that the chip is at and have it go back to its first one: whether that was found."""
+def _slow_down(port: Port) -> None:
+    """Have the chip, at whatever speed it is, go back to its first one, and the port too."""
     for baud in codec.FASTER_BAUDS:
         port.set_baud(baud)
-        if _exchange(port, codec.SET_FIRST_SPEED, 0) == codec.SPEED_IS_SET:
+        if _exchange(port, codec.SET_FIRST_SPEED, 0, _PATIENCE_S) == codec.SPEED_IS_SET:
             port.write(codec.ACK)
-            return True
-    return False
+            break
+    port.set_baud(codec.BAUD)
 
 
-def _exchange(port: Port, command: bytes, data_size: int) -> bytes | None:
+def _exchange(port: Port, command: bytes, data_size: int, patience_s: float) -> bytes | None:
     """The frame that answers; None where that, or the acknowledgement before it, doesn't come whole."""
     try:
-        port.discard()
+        port.discard(quiet_s=_QUIET_S)
         with step("card.exchange"):
             port.write(codec.WAKE + command)
-            said = port.read(len(codec.ACK) + codec.answer_size(data_size), _PATIENCE_S)
+            said = port.read(len(codec.ACK) + codec.answer_size(data_size), patience_s)
     except Silence:
         return None
     return said[len(codec.ACK) :] if said.startswith(codec.ACK) else None

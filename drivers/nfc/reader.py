@@ -137,9 +137,10 @@ class Reader:
             raise TagLost("the tag left while it was read")
 
     def close(self) -> None:
-        """Let it go. Never raises."""
-        with suppress(EncoderError, LinkError), self.nfcpy():
-            self._clf.close()
+        """Let it go. Never raises. A device that failed isn't spoken to: it is met afresh when it is opened again."""
+        if not self.broken:
+            with suppress(EncoderError, LinkError), self.nfcpy():
+                self._clf.close()
         with suppress(OSError, termios.error, TypeError, AttributeError):
             self._transport.let_go()
 
