@@ -8,33 +8,28 @@ never given again without a look in between.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import cast
 from zoneinfo import ZoneInfo
 
 from drivers.content import Content, KeyOrder
 from drivers.encoder import (
     Capabilities,
     CardState,
-    Encoder,
     EncodeRequest,
     EncodeResult,
     FoundCard,
-    Options,
     Progress,
     Stage,
 )
 from drivers.enquiry.exchange import Lost
 from drivers.enquiry.options import KeyOptions
 from drivers.enquiry.readings import LocalOrder, Reading, local
+from drivers.enquiry.vendor import Software, VendorEncoder
 from drivers.errors import (
     EncoderError,
-    EncoderNotOnline,
     EncodingInterrupted,
     IncompatibleCardFormat,
-    NoCredentialOnEncoder,
     Unencodable,
 )
 
@@ -52,19 +47,16 @@ class FateUnknown(EncodingInterrupted):
     retry_on_same_card = False
 
 
-class KeyEncoder(Encoder):
+class KeyEncoder(VendorEncoder):
     """See `Encoder`. Subclasses say how a card is read and a key is made."""
 
-    options_model = KeyOptions
     medium = ""
     """What the vendor's keys are called."""
 
-    def __init__(self, name: str, options: Options) -> None:
-        super().__init__(name, options)
-        self._key_options = cast(KeyOptions, options)
-        self._zone = ZoneInfo(self._key_options.time_zone) if self._key_options.time_zone else None
+    def __init__(self, name: str, options: KeyOptions, software: Software) -> None:
+        super().__init__(name, options, software)
+        self._zone = ZoneInfo(options.time_zone) if options.time_zone else None
         self._fate_unknown = False
-        self._is_away = False
 
     @property
     @abstractmethod
@@ -75,14 +67,6 @@ class KeyEncoder(Encoder):
     def _gives_back(self) -> bool:
         """Whether a card stays in the encoder until the software is told to give it back."""
         return False
-
-    @abstractmethod
-    def _connect(self) -> None:
-        """See that the software is there.
-
-        Raises:
-            EncoderNotOnline: it isn't.
-        """
 
     @abstractmethod
     def _check(self, order: LocalOrder) -> None:
@@ -121,28 +105,6 @@ class KeyEncoder(Encoder):
             uids=False,
             presence=False,
         )
-
-    def open(self) -> None:
-        """See `Encoder.open`."""
-        with self._noticed():
-            self._connect()
-
-    def wait_for_device(self, timeout: float) -> None:
-        """See `Encoder.wait_for_device`. Nothing tells when a vendor's software is back; it is asked after a while."""
-        super().wait_for_device(timeout if self._is_away else 0)
-        self._is_away = False
-
-    def wait_for_card(self) -> bool:
-        """See `Encoder.wait_for_card`. Whether a card lies there is known only when the software is asked to use it."""
-        interrupted = self._interrupted.is_set()
-        self._interrupted.clear()
-        return not interrupted
-
-    def wait_for_removal(self) -> bool:
-        """See `Encoder.wait_for_removal`. It can't be told: time is given, and the next look sees what lies there."""
-        interrupted = self._interrupted.wait(self._key_options.pause_s)
-        self._interrupted.clear()
-        return not interrupted
 
     def encode(self, request: EncodeRequest) -> EncodeResult:
         """See `Encoder.encode`."""
@@ -229,28 +191,9 @@ class KeyEncoder(Encoder):
         with suppress(EncoderError):
             self._read(last=True)
 
-    @contextmanager
-    def _noticed(self) -> Iterator[None]:
-        """Notice it where the software, or its encoder, is away."""
-        try:
-            yield
-        except EncoderNotOnline:
-            self._is_away = True
-            raise
-
     def _found(self, reading: Reading, order: LocalOrder | None) -> FoundCard:
         now = local(datetime.now(UTC), self._zone)
         return FoundCard(reading.uid, self.medium, reading.state(order, now))
-
-    def _give_up_waiting(self) -> None:
-        """To be called while the software waits for a card and nothing has been ordered yet.
-
-        Raises:
-            NoCredentialOnEncoder: `interrupt` was called.
-        """
-        if self._interrupted.is_set():
-            self._interrupted.clear()
-            raise NoCredentialOnEncoder("No card was put into the encoder before something else came up.")
 
 
 def _key_order(content: Content) -> KeyOrder:

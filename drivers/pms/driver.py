@@ -66,41 +66,26 @@ class PmsEncoder(KeyEncoder):
     options_model = PmsOptions
 
     def __init__(self, name: str, options: Options) -> None:
-        super().__init__(name, options)
         self._options = cast(PmsOptions, options)
-        self._dialect: Dialect
-        if self._options.dialect == "tesa":
-            self._dialect = Tesa(serials=self._options.serials)
-        else:
-            self._dialect = Industry(
-                minutes=self._options.dialect == "salto", eject=self._options.eject, serials=self._options.serials
-            )
-        self.medium = f"{self._options.dialect.capitalize()} key"
-        self._refusals = TESA if self._options.dialect == "tesa" else INDUSTRY
+        dialect = self._options.dialect
         self._enquiry = Enquiry(
             lambda: open_port(self._options.port, baud=BAUD),
             Check.RAW if self._options.lrc else Check.SKIPPED,
             ack_s=self._options.ack_s,
             answer_s=self._options.answer_s,
             tries=self._options.tries,
-            answers_are_acknowledged=self._options.dialect == "tesa",
+            answers_are_acknowledged=dialect == "tesa",
         )
-        self._is_open = False
-
-    @property
-    def device(self) -> str:
-        """Where the vendor's software is, and which of its encoders is meant: one software may have several."""
-        return f"{self._options.port}, encoder {self._options.encoder}" if self._is_open else ""
-
-    def close(self) -> None:
-        """See `Encoder.close`."""
-        self._is_open = False
-        self._enquiry.close()
-
-    def interrupt(self) -> None:
-        """See `Encoder.interrupt`. It ends a look, too, at a card that hasn't come yet."""
-        super().interrupt()
-        self._enquiry.wake()
+        super().__init__(name, self._options, self._enquiry)
+        self._dialect: Dialect
+        if dialect == "tesa":
+            self._dialect = Tesa(serials=self._options.serials)
+        else:
+            self._dialect = Industry(
+                minutes=dialect == "salto", eject=self._options.eject, serials=self._options.serials
+            )
+        self._refusals = TESA if dialect == "tesa" else INDUSTRY
+        self.medium = f"{dialect.capitalize()} key"
 
     def check_out(self, room: str) -> None:
         """Check a room out in the locks' software: its keys open it no longer.
@@ -126,10 +111,6 @@ class PmsEncoder(KeyEncoder):
             self._ask(fields, changes=True)
         except Lost as error:
             raise UncategorizedError(f"The room may have been checked out, or not. {error}") from error
-
-    def _connect(self) -> None:
-        self._enquiry.connect()  # it acknowledges an enquiry
-        self._is_open = True
 
     @property
     def _unit(self) -> timedelta:
