@@ -46,7 +46,8 @@ class Pace:
             head = self._messages[0]
             count = len(head.data)
             if now < head.arrival(count):
-                count = max(head.passed, int((now - head.start) / head.per_byte + _ROUNDING))
+                passed = int((now - head.start) / head.per_byte + _ROUNDING) if head.per_byte else 0
+                count = max(head.passed, passed)
             arrived += head.data[head.passed : count]
             head.passed = count
             if count < len(head.data):

@@ -190,7 +190,7 @@ class LineTroubles:
             error = raised
             assert isinstance(error, CATALOGUE[error.type])
             assert error.next_step
-        assert monotonic() - began < self.patience_s
+        assert monotonic() - began < self.patience_s, "the job took longer than anybody waits"
         return error
 
     def _goes_on(self, encoder: Encoder, line: Line) -> None:
