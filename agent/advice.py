@@ -61,6 +61,8 @@ BY_CODE: dict[str, str] = {
     "malformed": "Tell whoever runs the credential service: it goes on by itself as soon as its data can be read.",
     "number_does_not_fit": "Correct the card number at the service, or the encoder's layout; then `card-encoder resume "
     "{job}`.",
+    "order_incomplete": "Complete it at the service; then `card-encoder resume {job}`.",
+    "order_does_not_fit": "Correct its entrances or its times at the service; then `card-encoder resume {job}`.",
     "held_by_person": "`card-encoder resume {job}` lets it go on, `card-encoder cancel {job}` ends it.",
     JOURNAL_LOST: "Put the card that was made for it on the encoder, or, if there is none, a new one; then "
     "`card-encoder resume {job}`. What a card holds, `card-encoder scan` tells.",
@@ -88,7 +90,7 @@ def next_step(job: Job, code: str | None = None) -> str:
         text = BY_STATE[job.state]  # whatever has come in between: that card has to be read
     elif job.state is JobState.CLAIMED and code in CATALOGUE:
         text = CATALOGUE[code].default_next_step.replace("reencode ID", "reencode {id}")
-    elif job.state is JobState.CLAIMED and job.issued and not job.replace_card:
+    elif job.state is JobState.CLAIMED and job.issued and not job.replace_card and not job.by_order:
         text = "Put its own card on the encoder."
     else:
         text = BY_CODE.get(code) or BY_STATE[job.state]

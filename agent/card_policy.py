@@ -112,6 +112,32 @@ def refusal(
     return None
 
 
+def key_refusal(
+    found: FoundCard, credential: Credential, job: Job, overwrite: Overwrite, *, reads: bool
+) -> EncoderError | None:
+    """Why this key must not become the one that is ordered, or None where nothing but `refusal` is against it.
+
+    One that is just as ordered (NUMBER) is the credential's own where it has one, or may have: else somebody else's who
+    has the same doors for the same time. `reads`: the encoder can tell what a key is. Where it can't, and an order was
+    interrupted, only a person can find out whether a key came of it: another order would void what other guests hold.
+    """
+    if job.overwrite or overwrite == "always":
+        return None
+    if job.state is JobState.WRITING and not reads:
+        return IncompatibleCardFormat(
+            "A key was ordered, and whether it was made is not known: this encoder can't read keys.",
+            next_step=_CONFIRM,
+            reason="unknown_content",
+        )
+    if found.state is CardState.NUMBER and job.state is not JobState.WRITING and credential.is_issued is not True:
+        return IncompatibleCardFormat(
+            "The card is a key for the same doors and times already, and was not made for this credential.",
+            next_step=_CONFIRM,
+            reason="foreign_content",
+        )
+    return None
+
+
 def other_card(
     found: FoundCard, credential: Credential, job: Job, own_cards: list[Card], *, begun_before_issue: bool = False
 ) -> OtherCard | None:

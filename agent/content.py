@@ -20,10 +20,13 @@ class IncompleteOrder(ValueError):
 
 @dataclass(frozen=True)
 class Doors:
-    """What an order rests on beyond the credential: the doors by name, as the service lists them, and when it did."""
+    """What an order rests on beyond the credential: the doors by name, as the service lists them.
+
+    `asked_at` is when the key was first asked for: it is valid from then on where the credential says nothing else.
+    """
 
     names: tuple[str, ...] = field(repr=False)
-    listed_at: datetime
+    asked_at: datetime
 
 
 def content_for(credential: Credential, *, number_is_uid: bool, doors: Doors | None = None) -> Content:
@@ -48,14 +51,14 @@ def content_for(credential: Credential, *, number_is_uid: bool, doors: Doors | N
 def _key_order(credential: Credential, doors: Doors) -> KeyOrder:
     """From its doors, its times and what it joins.
 
-    Without a beginning it is valid from now on. That a key joins others is known only of those which name them
+    That a key joins others is known only of those which name them
     (visionline_metadata.joiner_acs_credential_ids): what auto_join comes to is the vendor's own decision.
     """
     if not doors.names:
         raise IncompleteOrder("It opens no entrance at the service: a key for no door can't be ordered.")
     if credential.ends is None:
         raise IncompleteOrder("It has no end of validity (ends_at), without which no key can be ordered.")
-    starts = doors.listed_at if credential.starts_at is None else clock.parse(credential.starts_at)
+    starts = doors.asked_at if credential.starts_at is None else clock.parse(credential.starts_at)
     if starts >= credential.ends:
         raise IncompleteOrder("Its validity ends before it begins.")
     return KeyOrder(

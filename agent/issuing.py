@@ -13,12 +13,13 @@ import asyncio
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 import structlog
 
 from agent import clock
-from agent.card_policy import Knowledge, needs_the_service, other_card, refusal
+from agent.card_policy import Knowledge, key_refusal, needs_the_service, other_card, refusal
 from agent.claims import Claims
 from agent.config import Overwrite
 from agent.content import Doors, IncompleteOrder, content_for, digest_of, vendor_of
@@ -27,13 +28,14 @@ from agent.eligibility import Action, Decision, decide
 from agent.journal import Card, CardStanding, IllegalStep, Job, JobState, Journal, JournalError
 from agent.service import Gone, Refused, Service, ServiceError, Unreachable
 from drivers.content import CardNumber, Content, KeyOrder
-from drivers.encoder import Encoder, EncodeRequest, EncodeResult, FoundCard, Progress
+from drivers.encoder import CardState, Encoder, EncodeRequest, EncodeResult, FoundCard, Progress
 from drivers.errors import (
     BridgeDisconnected,
     CredentialDeleted,
     EncoderError,
     EncodingInterrupted,
     IncompatibleCardFormat,
+    NoCredentialOnEncoder,
     UncategorizedError,
     Unencodable,
 )
@@ -70,6 +72,11 @@ def _deleted() -> CredentialDeleted:
     return CredentialDeleted("The credential was deleted at the service.")
 
 
+def asks_for_cards(encoder: Encoder) -> bool:
+    """Whether it has to have its job before it asks for a card, as a vendor's own encoder does."""
+    return not encoder.capabilities.presence and KeyOrder in encoder.capabilities.contents
+
+
 Answer = Credential | ServiceError | MalformedCredential
 InThread = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -103,7 +110,6 @@ class Issuing:
         self._refresh = refresh
         self._on_progress = on_progress
         self._on_card = on_card
-        self._sees_cards = encoder.capabilities.presence
 
     async def encode(self, job: Job, in_thread: InThread, *, still_there: str | None) -> None:
         """Write the job's credential on the card that lies on the encoder, until the report is in the outbox.
@@ -130,7 +136,7 @@ class Issuing:
         loop = asyncio.get_running_loop()
         content, doors = await self._content(job)
         # Where the card is there, the service is asked while that is looked at; else somebody has to bring it first.
-        fresh = loop.create_task(self.latest(job)) if self._sees_cards else None
+        fresh = None if asks_for_cards(self.encoder) else loop.create_task(self.latest(job))
         encoding = _Encoding(self, job, content, doors, loop, fresh, still_there)
 
         def progress(step: Progress) -> None:
@@ -225,7 +231,7 @@ class Issuing:
         """
         try:
             async with asyncio.timeout(_LONGEST_WAIT_S):
-                return Doors(await self.service.entrance_names(job.acs_credential_id), clock.now())
+                return Doors(await self.service.entrance_names(job.acs_credential_id), self._asked_at(job))
         except TimeoutError:
             return _takes_too_long()
         except Gone as error:
@@ -234,6 +240,11 @@ class Issuing:
             raise _wont_say(error) from error
         except ServiceError as error:
             return error
+
+    def _asked_at(self, job: Job) -> datetime:
+        """Now; or, where an order was interrupted, when that was: else no key would be the one that was ordered."""
+        begun = self.journal.last_attempt(job.job_id) if job.state is JobState.WRITING else None
+        return clock.parse(begun["started_at"]) if begun else clock.now()
 
     async def latest(self, job: Job) -> Answer:
         """The service's latest word. A card lies there meanwhile: a service that takes its time counts as away."""
@@ -256,7 +267,9 @@ class Issuing:
         self._on_card(job)
 
     def _record_failure(self, job: Job, attempt: int | None, uid: str, error: EncoderError) -> None:
-        log.warning("not encoded", job_id=job.job_id, encoder=self.encoder.name, type=error.type, error=error.message)
+        nobody_came = attempt is None and isinstance(error, NoCredentialOnEncoder)
+        tell = log.debug if nobody_came else log.warning  # where a card is asked for, that is so every minute
+        tell("not encoded", job_id=job.job_id, encoder=self.encoder.name, type=error.type, error=error.message)
         if attempt is None:
             if isinstance(error, IncompatibleCardFormat | WrongCard):
                 self.journal.record_card_refused(
@@ -324,6 +337,7 @@ class _Encoding:
             uid=found.uid,
             medium=found.medium,
             content_digest=digest_of(self._content, found.uid),
+            started_at=clock.to_text(self._doors.asked_at) if self._doors else None,
         )
         self._number = self._content.on(found.uid) if isinstance(self._content, CardNumber) else None
         credential = self._latest_word()
@@ -408,15 +422,20 @@ class _Encoding:
         self.fresh = asyncio.get_running_loop().create_task(self._issuing.latest(self._job))
 
     def _refuse_card(self, found: FoundCard, credential: Credential) -> None:
-        wrong: EncoderError | None = None
-        if not isinstance(self._content, KeyOrder):  # the vendor's system voids the key that was made before
+        wrong: EncoderError | None
+        overwrite = self._issuing.overwrite
+        if isinstance(self._content, KeyOrder):  # on any card: the vendor's system voids the key that was made before
+            reads = self._issuing.encoder.capabilities.scans
+            wrong = key_refusal(found, credential, self._job, overwrite, reads=reads)
+            found = replace(found, state=CardState.BLANK) if found.state is CardState.NUMBER else found
+        else:
             own_cards = self._journal.cards_of(self._job.acs_credential_id)
             begun = self._journal.begun_before_issue(self._job.job_id, found.uid)
             wrong = other_card(found, credential, self._job, own_cards, begun_before_issue=begun)
         if wrong is None:
             row = self._journal.card(found.uid)
             known = Knowledge(row, self._holders(found, row))
-            wrong = refusal(found, self._number, credential, self._job, self._issuing.overwrite, known)
+            wrong = refusal(found, self._number, credential, self._job, overwrite, known)
         if wrong is not None:
             raise wrong
 

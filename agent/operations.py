@@ -29,6 +29,8 @@ from drivers.errors import (
 )
 
 SCAN_WAIT_S = 10.0
+SWIPE_WAIT_S = 60.0
+"""The same where the card doesn't lie there, but has to be brought when the encoder asks for it."""
 
 
 class Operations:
@@ -90,9 +92,9 @@ class Operations:
         station = self.stations.find(encoder) or next(station for station in self.stations if station.online)
         future = station.scan()
         try:
-            found = await asyncio.wait_for(future, SCAN_WAIT_S)
+            found = await asyncio.wait_for(future, SCAN_WAIT_S if station.sees_cards else SWIPE_WAIT_S)
         except TimeoutError:
-            if station.card_here:
+            if station.card_here or station.job is not None:
                 raise ActionAttemptExpired("The encoder was busy with another card.") from None
             raise NoCredentialOnEncoder("No card lies on the encoder.") from None
         try:

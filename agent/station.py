@@ -2,10 +2,10 @@
 
 All calls into the driver are made from the encoder's one thread, all decisions on the event loop.
 
-Some encoders don't tell that a card lies there (capabilities.presence): a card is swiped through, or put in when the
-encoder asks for it. Such a one is given its job as if a card lay there, asks the person at the desk for it, and is
-called back where that job is no longer the next one, as long as nobody has come. That a card is the one of a moment ago
-can't be told there.
+Some encoders don't tell that a card lies there (capabilities.presence). A card that is swiped is gone as it comes: it
+is chosen for all the same, and the driver asks for it to be swiped again. A vendor's own encoder asks for a card only
+when it has an order: it is given its job before anybody comes, and is called back where that is no longer the next one.
+That a card is the one of a moment ago can't be told of either.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from agent.card_policy import OtherCard
 from agent.config import EncoderConfig
 from agent.encoder_thread import EncoderThread
 from agent.events import Events
-from agent.issuing import Issuing, NotEncodable
+from agent.issuing import Issuing, NotEncodable, asks_for_cards
 from agent.journal import IllegalStep, Job, JobState, Journal, JournalError, Scope
 from drivers.content import CardNumber, KeyOrder, VendorOrder
 from drivers.encoder import Encoder, FoundCard, Progress
@@ -48,7 +48,7 @@ _PAUSE_AFTER_A_RACE = 0.1
 _LONGEST_PROMPT_S = 90.0
 """How long a driver may wait for somebody whom it has asked to do something; it gives up earlier by itself."""
 _FIRST_REST_S, _LONGEST_REST_S = 2.0, 600.0
-"""How long an encoder that doesn't see cards leaves a job alone after trouble, at first and at most."""
+"""How long an encoder that asks for cards leaves a job alone after trouble, at first and at most."""
 
 
 class Spent(StrEnum):
@@ -149,6 +149,11 @@ class Station:
         return self._ready and self.sees_cards
 
     @property
+    def asks(self) -> bool:
+        """Whether the encoder has to have its job before it asks for a card."""
+        return asks_for_cards(self.encoder)
+
+    @property
     def waits(self) -> bool:
         """Whether the encoder has a job, and waits for somebody to come with a card for it."""
         return self.job is not None and self.job.job_id not in self._shared.in_hand
@@ -156,7 +161,7 @@ class Station:
     @property
     def prompt(self) -> str:
         """What the person at the desk has to do now for the encoder to go on; empty where it waits for nobody."""
-        if self._scanning and not self.sees_cards:
+        if not self.sees_cards and (self._scanning or (self.job is None and not all(s.done() for s in self._scans))):
             return "Give the encoder the card that is to be read."
         return self.progress.prompt if self.progress else ""
 
@@ -210,7 +215,7 @@ class Station:
         """There may be something to do for a card that lies there already, or nothing any more for one to come."""
         if not self.online or not self._ready:
             return
-        if self.job is None:
+        if self.job is None and self.spent is not Spent.WRITTEN:
             self.encoder.interrupt()
         elif self.waits and self._next_job() != self.job:
             self._call_back()
@@ -235,13 +240,15 @@ class Station:
         self._scans.append(future)
         if self.waits:
             self._call_back()
-        elif self.sees_cards or self.job is None:
+        elif self.job is None or not self.asks:
             self.encoder.interrupt()
+        self._changed()
         return future
 
     def _give_up_the_scan(self, future: asyncio.Future[FoundCard]) -> None:
-        if future.cancelled() and self._scanning and not self.sees_cards:
+        if future.cancelled() and self._scanning and self.asks:
             self.encoder.interrupt()
+        self._changed()
 
     def stuck_for(self) -> float:
         """Seconds since the driver last gave a sign of life while it had a card in hand; 0 where it has none.
@@ -302,7 +309,7 @@ class Station:
     async def _scan(self, future: asyncio.Future[FoundCard]) -> None:
         self._busy_since, self._scanning = time.monotonic(), True
         self._changed()
-        read = self._promptly if self.sees_cards else self._in_thread  # else it takes a person's time
+        read = self._in_thread if self.asks else self._promptly  # the one takes a person's time
         try:
             found = await read(self.encoder.scan)
         except EncoderError as error:
@@ -321,7 +328,7 @@ class Station:
     async def _encode(self, job: Job) -> None:
         self.job, self.progress, self._called_back = job, None, False
         self._shared.chosen.add(job.job_id)
-        if self.sees_cards:
+        if not self.asks:
             self._shared.in_hand.add(job.job_id)
         self._busy_since = self._chosen_at = time.monotonic()
         self._changed()
@@ -363,11 +370,11 @@ class Station:
     async def _try(self, job: Job) -> None:
         first: EncoderError | None = None
         for tries_left in reversed(range(_TRIES_ON_ONE_CARD)):
-            if not self.sees_cards:  # the card has to be brought (once more)
+            if self.asks:  # the card has to be brought (once more)
                 self.job = job
                 self._shared.in_hand.discard(job.job_id)
             try:
-                await self.issuing.encode(job, self._in_thread, still_there=self._still_there)
+                await self.issuing.encode(job, self._unless_called_back, still_there=self._still_there)
                 return
             except NoCredentialOnEncoder as error:
                 # Taken away in mid-write, it isn't there for the next try: the first error says what to do.
@@ -375,7 +382,7 @@ class Station:
             except EncoderNotOnline as error:
                 raise error from first
             except EncoderError as error:
-                given_up = self._stopping and not self.sees_cards
+                given_up = self._stopping and self.asks
                 if not error.retry_on_same_card or not tries_left or given_up:
                     raise
                 first = error
@@ -394,7 +401,7 @@ class Station:
 
     def _nobody_came(self, job: Job, error: EncoderError) -> bool:
         """Whether it is only that nobody came with a card, and nobody waits for an answer: it is asked for again."""
-        if self.sees_cards or not isinstance(error, NoCredentialOnEncoder):
+        if not self.asks or not isinstance(error, NoCredentialOnEncoder):
             return False
         if self._called_back:
             return True
@@ -409,7 +416,7 @@ class Station:
 
     def _failed(self, job: Job, error: EncoderError) -> None:
         self._refused = job.job_id
-        if not self.sees_cards:
+        if self.asks:
             self._rest(job)
         if isinstance(error, OtherCard) and not job.picked:
             pass  # the card is as good as before, for any other job that may still come
@@ -441,6 +448,7 @@ class Station:
             "progress",
             encoder=self.name,
             job_id=job.job_id,
+            acs_credential_id=job.acs_credential_id,
             stage=progress.stage,
             done=progress.done,
             total=progress.total,
@@ -470,6 +478,11 @@ class Station:
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await self._thread.run(call)
+
+    async def _unless_called_back(self, call: Callable[[], T]) -> T:
+        if self._called_back:
+            raise NoCredentialOnEncoder("Something else came up before a card did.")
+        return await self._in_thread(call)
 
     async def _promptly(self, call: Callable[[], T]) -> T:
         """The same for what takes no person's time: where it takes long all the same, the encoder is said to hang."""

@@ -73,7 +73,8 @@ def _encode(invocation: Invocation, path: str, acs_credential_id: str, **options
 
 def _show_encoded(output: Output, credential: Mapping[str, Any], detail: Mapping[str, Any]) -> None:
     name = credential.get("display_name") or credential.get("acs_credential_id")
-    output.line(f"Done: {name} is on card {detail.get('card_uid')}, read back and verified.")
+    card = f"card {detail['card_uid']}" if detail.get("card_uid") else "its card"
+    output.line(f"Done: {name} is on {card}, and verified.")
     if detail.get("reported"):
         output.line("The service knows. Hand the card over.")
     else:
@@ -95,7 +96,8 @@ def scan(invocation: Invocation, encoder: str | None) -> None:
 
 def _show_scanned(output: Output, detail: Mapping[str, Any], result: Mapping[str, Any]) -> None:
     credential = result["acs_credential_on_seam"] or {}
-    facts = [("Card", f"{detail['medium']}, UID {detail['card_uid']}"), ("Number", detail["card_number"] or "none")]
+    uid = f", UID {detail['card_uid']}" if detail["card_uid"] else ""
+    facts = [("Card", detail["medium"] + uid), ("Number", detail["card_number"] or "none")]
     if credential:
         facts.append(("Belongs to", credential.get("display_name") or credential.get("acs_credential_id") or ""))
     output.facts(facts)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from agent.cli.failures import CommandFailed, encoder_failure
-from agent.cli.output import Output
+from agent.cli.output import Output, clean
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
 
     from agent.control import Control
 
+_FIRST = "Put the card on the encoder"
 _WORDS = {"looking": "Looking at the card", "writing": "Writing", "verifying": "Reading back"}
 
 
@@ -26,7 +27,7 @@ def follow(control: Control, output: Output, path: str, **body: object) -> dict[
         ControlError: the agent can't be asked, or refused.
     """
     attempt = control.post(path, **body)["action_attempt"]
-    with _progress(control, output):
+    with _watched(control, output, body.get("acs_credential_id")):
         answer = control.outcome(attempt["action_attempt_id"])
     attempt = answer["action_attempt"]
     if attempt["status"] != "success":
@@ -38,29 +39,66 @@ def follow(control: Control, output: Output, path: str, **body: object) -> dict[
 
 
 @contextlib.contextmanager
-def _progress(control: Control, output: Output) -> Iterator[None]:
-    """On a terminal, a bar that shows what the encoders do meanwhile."""
-    if not output.on_terminal:
-        output.note("Put the card on the encoder.")
+def _watched(control: Control, output: Output, acs_credential_id: object) -> Iterator[None]:
+    """Show what is to be done at the encoder, and, on a terminal, a bar; of this credential where there is one."""
+    if output.as_json:
         yield
         return
+    from agent.control import Control
+
+    with Control(control.socket) as watching:
+        if output.on_terminal:
+            with _bar() as bar:
+                _watch(watching, acs_credential_id, _on_the_bar(bar))
+                yield
+        else:
+            output.note(f"{_FIRST}.")
+            _watch(watching, acs_credential_id, _in_lines(output))
+            yield
+
+
+Show = Callable[[Mapping[str, Any]], None]
+
+
+def _watch(control: Control, acs_credential_id: object, show: Show) -> None:
+    """Have each step of the encoding shown, until the control is closed."""
+
+    def watch() -> None:
+        # Only a convenience: whatever happens to the stream, the outcome comes by another way.
+        with contextlib.suppress(Exception):
+            for kind, data in control.events():
+                if kind == "progress" and acs_credential_id in (None, data["acs_credential_id"]):
+                    show(data)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _bar() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    from agent.control import Control
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"))
-    with Progress(*columns, console=Console(), transient=True) as bar, Control(control.socket) as watching:
-        task = bar.add_task("Put the card on the encoder", total=None, count="")
-        threading.Thread(target=_watch, args=(watching, bar, task), daemon=True).start()
-        yield
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[count]}"))
+    return Progress(*columns, console=Console(), transient=True)
 
 
-def _watch(control: Control, bar: Progress, task: TaskID) -> None:
-    # The bar is a convenience: whatever happens to the stream, the outcome comes by another way.
-    with contextlib.suppress(Exception):
-        for kind, data in control.events():
-            if kind == "progress":
-                words = _WORDS.get(data["stage"], data["stage"])
-                done, total = data["done"], data["total"]
-                bar.update(task, description=words, completed=done, total=total or None, count=f"{done}/{total}")
+def _on_the_bar(bar: Progress) -> Show:
+    task = bar.add_task(_FIRST, total=None, count="")
+
+    def show(step: Mapping[str, Any]) -> None:
+        words = step["prompt"] or _WORDS.get(step["stage"], step["stage"])
+        done, total = step["done"], step["total"]
+        bar.update(task, description=clean(words), completed=done, total=total or None, count=f"{done}/{total}")
+
+    return show
+
+
+def _in_lines(output: Output) -> Show:
+    said = ""
+
+    def show(step: Mapping[str, Any]) -> None:
+        nonlocal said
+        if step["prompt"] not in ("", said):
+            output.note(step["prompt"])
+        said = step["prompt"]
+
+    return show

@@ -42,9 +42,14 @@ def _condition(encoder: Mapping[str, Any]) -> str:
     if not encoder["online"]:
         return "offline"
     if encoder["job_id"] is not None:
-        return f"at work on job {encoder['job_id']}" + (", NO SIGN OF LIFE" if encoder["silent"] else "")
+        what = f"at work on job {encoder['job_id']}"
+        return what + (
+            ", NO SIGN OF LIFE" if encoder["silent"] else f": {encoder['prompt']}" if encoder["prompt"] else ""
+        )
     if encoder["take_the_card_away"]:
         return "online, take the card away"
+    if not encoder["sees_cards"]:
+        return encoder["prompt"] or "online"
     return "online, card there" if encoder["card_here"] else "online, waits for a card"
 
 

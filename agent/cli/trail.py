@@ -37,6 +37,8 @@ WHY: dict[str, str] = {
     "visionline_invalid": "Visionline says that it is not valid",
     "malformed": "the service's data on it can't be read",
     "number_does_not_fit": "its number can't be written in the encoder's layout",
+    "order_incomplete": "it doesn't say enough for its key to be ordered",
+    "order_does_not_fit": "the encoder can't make such a key",
     "held_by_person": "a person held it",
     "journal_lost": "a card may have been made for it of which only a lost journal knew",
     "report_lost": "its report was lost with a damaged journal",

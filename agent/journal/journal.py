@@ -173,11 +173,14 @@ class Journal(Reports):
 
     # On the card
 
-    def bind_card(self, job: Job, *, encoder: str, uid: str, medium: str, content_digest: str) -> int:
+    def bind_card(
+        self, job: Job, *, encoder: str, uid: str, medium: str, content_digest: str, started_at: str | None = None
+    ) -> int:
         """This card is to be written for this job. Returns the attempt's number.
 
         A job that is already writing stays so: what its card holds is unknown until it was read back. `uid` is empty
-        where the card has none: then nothing tells later which card it was, and none is remembered.
+        where the card has none: then nothing tells later which card it was, and none is remembered. `started_at` is
+        when the attempt began, where that is not now.
         """
         with self._database.transaction("bind_card") as connection:
             current = job_of(connection, job.job_id)
@@ -195,7 +198,7 @@ class Journal(Reports):
             attempt = connection.execute(
                 "INSERT INTO attempts (job_id, encoder, card_uid, medium, content_digest, outcome, started_at, issued) "
                 "VALUES (?, ?, ?, ?, ?, 'bound', ?, ?)",
-                (job.job_id, encoder, uid, medium, content_digest, clock.now_text(), current.issued),
+                (job.job_id, encoder, uid, medium, content_digest, started_at or clock.now_text(), current.issued),
             ).lastrowid
             assert attempt is not None
             return attempt

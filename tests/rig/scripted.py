@@ -22,6 +22,7 @@ import httpx
 OPERATIONS = {
     "request.list": "/acs/credentials/list",
     "request.get": "/acs/credentials/get",
+    "request.entrances": "/acs/credentials/list_accessible_entrances",
     "request.report": "/acs/credentials/report_issued",
     "request.events": "/events/list",
 }

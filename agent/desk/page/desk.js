@@ -93,6 +93,7 @@ function progress(event) {
   if (!encoder) return;
   encoder.job_id = step.job_id;
   encoder.progress = step;
+  encoder.prompt = step.prompt;
   updateEncoders(state, trays);
 }
 

@@ -44,7 +44,7 @@ function update(panel, encoder, state, trays) {
   sign.set(now.glyph);
   setText(big, now.big);
   setText(small, now.small);
-  show(over, mayBeOverwritten(encoder));
+  show(over, mayBeOverwritten(encoder, state.queue));
   updateBar(bar, encoder.progress);
   const idle = ["ready", "idle"].includes(now.kind);
   setText(before, idle ? lastOutcome(encoder.last_outcome) : "");

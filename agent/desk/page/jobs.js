@@ -68,7 +68,9 @@ function list(id, items, keyOf, update, count = items.length) {
 const OUT = ["take_back", "conflict", "report_refused"];
 
 export function updateLists(state) {
-  const busy = new Set(state.encoders.map((encoder) => encoder.job_id).filter((id) => id !== null));
+  // A job that an encoder only waits with may still be held, cancelled or picked.
+  const atWork = state.encoders.filter((encoder) => encoder.job_id !== null && !encoder.waits);
+  const busy = new Set(atWork.map((encoder) => encoder.job_id));
   const job = (row, item) => updateJob(row, item, busy);
   const key = (item) => item.job_id;
   const names = new Map([...state.queue, ...state.recent].map((item) => [item.job_id, nameOf(item)]));

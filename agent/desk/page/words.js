@@ -61,15 +61,21 @@ export function encoderLine(encoder, queue) {
       ? line("trouble", "trouble", "Trouble: the encoder is not ready", encoder.trouble.message)
       : line("idle", "idle", "Opening the encoder");
   }
-  if (encoder.job_id !== null) return atWork(encoder, queue.find((job) => job.job_id === encoder.job_id));
-  if (encoder.card_here && encoder.take_the_card_away) return afterwards(encoder);
+  if (encoder.job_id !== null || encoder.prompt) {
+    return atWork(encoder, queue.find((job) => job.job_id === encoder.job_id));
+  }
+  if (encoder.take_the_card_away) return afterwards(encoder);
   const interrupted = queue.find((job) => job.state === "writing" && job.encoder === encoder.name);
   if (interrupted) {
-    return line("trouble", "trouble", "Trouble: put the same card back",
-      `${nameOf(interrupted)}, card ${interrupted.card_uid}: ${interrupted.reason}`);
+    const card = interrupted.card_uid ? `, card ${interrupted.card_uid}` : "";
+    const big = encoder.sees_cards ? "Trouble: put the same card back"
+      : encoder.asks_for_cards ? "Trouble: the same card is needed once more" : "Trouble: swipe the same card again";
+    return line("trouble", "trouble", big, `${nameOf(interrupted)}${card}: ${interrupted.reason}`);
   }
-  return ready(encoder, queue);
+  return encoder.sees_cards ? ready(encoder, queue) : inBetween(encoder, queue);
 }
+
+const WORK = { looking: "Looking at the card", writing: "Writing", verifying: "Checking" };
 
 function atWork(encoder, job) {
   const who = job ? nameOf(job) : "";
@@ -78,6 +84,12 @@ function atWork(encoder, job) {
       "Leave the card there, unplug the encoder and plug it in again.");
   }
   const step = encoder.progress;
+  if (encoder.prompt) {
+    const last = encoder.last_outcome;
+    const before = last?.error && last.job_id === encoder.job_id ? last.error.message : "";
+    return line("ready", "card", encoder.prompt, [who, before].filter(Boolean).join(" · "));
+  }
+  if (!encoder.sees_cards) return line("busy", "write", WORK[step?.stage] || "Getting ready", who);
   if (!step || step.stage === "looking") return line("busy", "write", "Card found – leave it there", who);
   if (step.stage === "verifying") return line("busy", "write", "Checking – leave the card there", who);
   return line("busy", "write", `Writing ${step.done} of ${step.total} – leave the card there`, who);
@@ -91,9 +103,31 @@ function afterwards(encoder) {
   return line("trouble", "trouble", `Trouble: ${last.error.message}`, [who, last.error.next_step].filter(Boolean).join(": "));
 }
 
-function ready(encoder, queue) {
+// For an encoder that doesn't see cards. Some ask for one by themselves, as soon as they have a job.
+function inBetween(encoder, queue) {
+  const last = encoder.last_outcome;
+  const open = last && queue.some((job) => job.job_id === last.job_id);
+  if (last?.error && open) {
+    return line("trouble", "trouble", `Trouble: ${last.error.message}`,
+      [last.display_name, last.error.next_step].filter(Boolean).join(": "));
+  }
+  const next = nextJob(encoder, queue);
+  if (next && !encoder.asks_for_cards) return line("ready", "card", "Swipe a card", `Next: ${nameOf(next)}`);
+  if (encoder.spent === "written" && last?.ok) return line("done", "done", "Done", last.display_name || "");
+  const waiting = queue.some((job) => job.state === "claimed" || (job.state === "waiting" && job.ready));
+  if (encoder.mode === "attended" && waiting) {
+    return line("idle", "idle", "Choose what to encode", "Pick a credential from the list below.");
+  }
+  return line("idle", "idle", "Ready", waiting ? "It asks for a card in a moment." : "Nothing waits for a card.");
+}
+
+function nextJob(encoder, queue) {
   const fits = (job) => job.state === "claimed" && (!job.encoder || job.encoder === encoder.name || !job.picked);
-  const next = queue.find((job) => fits(job) && (encoder.mode === "auto" || job.picked));
+  return queue.find((job) => fits(job) && (encoder.mode === "auto" || job.picked));
+}
+
+function ready(encoder, queue) {
+  const next = nextJob(encoder, queue);
   if (next && !encoder.card_here) return line("ready", "card", "Put a card on the encoder", `Next: ${nameOf(next)}`);
   const waiting = queue.some((job) => job.state === "claimed" || (job.state === "waiting" && job.ready));
   if (encoder.mode === "attended" && waiting) {
@@ -104,8 +138,12 @@ function ready(encoder, queue) {
 }
 
 // Whether the card was left alone for what it holds or is, so that a person may decide otherwise.
-export const mayBeOverwritten = (encoder) =>
-  encoder.spent === "refused" && encoder.last_outcome?.error?.type === "incompatible_card_format";
+export function mayBeOverwritten(encoder, queue) {
+  const last = encoder.last_outcome;
+  if (last?.error?.type !== "incompatible_card_format") return false;
+  if (encoder.sees_cards) return encoder.spent === "refused";
+  return queue.some((job) => job.job_id === last.job_id && job.state !== "held");
+}
 
 export function lastOutcome(outcome) {
   if (!outcome) return "";
