@@ -79,6 +79,7 @@ class Msr605Encoder(Encoder):
         self._form = Format(raw=self._options.format == "raw")
         self._link: Link | None = None
         self._device = ""
+        self._was_open = False
         self._look: _Look | None = None
 
     @classmethod
@@ -123,7 +124,7 @@ class Msr605Encoder(Encoder):
         except EncoderError:
             link.close()
             raise
-        self._link, self._device = link, _name(description, port.name)
+        self._link, self._device, self._was_open = link, _name(description, port.name), True
 
     def close(self) -> None:
         """See `Encoder.close`."""
@@ -142,8 +143,8 @@ class Msr605Encoder(Encoder):
                 if tracks is not None:
                     self._look = _Look(tracks, monotonic())
                     return True
+            self._interrupted.clear()
             link.ready()
-        self._interrupted.clear()
         return False
 
     def wait_for_removal(self) -> bool:
@@ -183,6 +184,12 @@ class Msr605Encoder(Encoder):
         with suppress(EncoderError):
             if self._link is not None:
                 self._link.show(Led.GREEN if outcome == "done" else Led.RED)
+
+    def wait_for_device(self, timeout: float) -> None:
+        """See `Encoder.wait_for_device`. After a device that was there, the first look is at once."""
+        if not self._was_open:
+            super().wait_for_device(timeout)
+        self._was_open = False
 
     def interrupt(self) -> None:
         """See `Encoder.interrupt`. Writing goes on."""

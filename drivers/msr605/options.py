@@ -26,7 +26,7 @@ class Msr605Options(PortOptions):
     """Whether tracks without a template are erased, where they hold something."""
     verify: bool = True
     """Whether the card is swiped once more to read back what was written."""
-    operator_s: float = Field(default=30.0, gt=0)
+    operator_s: float = Field(default=30.0, gt=0, le=90)
     """How long each swipe is waited for, and how long the first one is good for, in seconds."""
     timeout_s: float = Field(default=1.0, gt=0)
     """How long the device may take to answer, or to go on with an answer, in seconds."""

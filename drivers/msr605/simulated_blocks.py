@@ -1,4 +1,4 @@
-"""Blocks of tracks as the simulator takes and gives them, read anew from the manual. The driver uses nothing of this."""
+"""Blocks of tracks as the simulator takes and gives them, read anew from the manual. The driver uses none of this."""
 
 from __future__ import annotations
 
