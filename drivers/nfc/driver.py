@@ -166,7 +166,10 @@ class NfcEncoder(Encoder):
         port = self._options.port
         if port.startswith("/"):
             return Path(port).exists()
-        return bool(usb.named(port, usb.readers(_nfcpy().USB_NUMBERS)))
+        try:
+            return bool(usb.named(port, usb.readers(_nfcpy().USB_NUMBERS)))
+        except EncoderNotOnline:
+            return False
 
     def _working(self) -> Reader:
         """The reader; not one that failed in the middle of something, which has to be opened anew."""

@@ -1,0 +1,33 @@
+"""A waiting credential goes through the whole agent, nfcpy and a line to a simulated PN532, and is issued."""
+
+from pathlib import Path
+
+import pytest
+
+from drivers.port.simulated import Line
+from tests.agent.guests import create, delete, issued
+from tests.drivers.nfc.conftest import TYPE4, FieldFeeder
+from tests.rig.agent import running_agent
+from tests.rig.sandbox import running_sandbox
+
+
+@pytest.mark.parametrize("kind", ["NTAG213", TYPE4])
+@pytest.mark.parametrize("number", ["164d29dc4a09b65f", None])
+@pytest.mark.promise(1)
+async def test_a_credential_is_issued(
+    tmp_path: Path, line: Line, feeder: FieldFeeder, kind: str, number: str | None
+) -> None:
+    encoder = {"name": "Desk", "driver": "nfc", "options": {"port": line.port}}
+    with running_sandbox(cards=0) as sandbox, sandbox.client() as service:
+        for credential in service.post("/acs/credentials/list", json={}).json()["acs_credentials"]:
+            delete(service, credential["acs_credential_id"])
+        made = create(service, number)
+        async with running_agent(tmp_path, sandbox.url, sandbox.key, encoders=[encoder]) as desk:
+            await desk.until(lambda: desk.agent.journal.last_job(made), "the credential to be taken in")
+            uid = feeder.put()
+            await issued(desk, made)
+            feeder.take()
+            await desk.until(lambda: not desk.agent.stations[0].card_here, "the card to be gone")
+        after = service.post("/acs/credentials/get", json={"acs_credential_id": made}).json()["acs_credential"]
+    assert after["is_issued"]
+    assert after["card_number"] == feeder.holds(uid) == (number or uid)
