@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.twn4 import codec
-from drivers.twn4.codec import Malformed, TwnCodec
+from drivers.twn4.frames import LONGEST_MESSAGE, Malformed, TwnCodec
 
 ASCII, ASCII_CRC = TwnCodec("ascii", False), TwnCodec("ascii", True)
 BINARY, BINARY_CRC = TwnCodec("binary", False), TwnCodec("binary", True)
@@ -144,7 +144,7 @@ def test_no_frame_prints_what_is_on_a_card():
     assert "CAFE" not in repr(codec.parse_answer(bytes.fromhex("0001CAFE"))).upper()
 
 
-@given(st.sampled_from(CODECS), st.binary(max_size=codec.LONGEST_MESSAGE - 2))
+@given(st.sampled_from(CODECS), st.binary(max_size=LONGEST_MESSAGE - 2))
 def test_messages_come_back(line, message):
     assert line.decode(line.encode(message)) == message
 

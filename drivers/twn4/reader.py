@@ -1,0 +1,164 @@
+"""A TWN4 at the end of a port: questions and answers, and a line that is brought back into step after trouble.
+
+The protocol has no numbers that tie an answer to its question, so after trouble the next answer might be the last
+question's. Before anything else is asked, the reader is therefore greeted anew: what it may hold of a broken command is
+ended (a CR, or in binary silence, after which half a frame is believed to be forgotten: the manual doesn't say), it is
+asked for its version, and all that comes before that answer is dropped. Then it is set up, as it may have started anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
+from typing import TypeVar
+
+from drivers.errors import EncoderCommunicationTimeout, UncategorizedError
+from drivers.port import Garbage, Port, Silence
+from drivers.steps import step
+from drivers.twn4 import codec
+from drivers.twn4.frames import CR, LENGTH_BYTES, LONGEST_FRAME, Malformed, TwnCodec
+
+T = TypeVar("T")
+
+_QUIET_S = {"ascii": 0.03, "binary": 0.1}
+"""Seconds without a byte for the line to count as quiet: USB bridges hold bytes back for up to 16 ms, and a binary
+frame that broke off has to be given up by the reader."""
+_NOISE_AT_MOST_S = 1.0
+
+
+class Disturbed(EncoderCommunicationTimeout):
+    """What came is no answer to what was asked, or what was asked did not arrive as it left."""
+
+    default_next_step = "Check the reader's cable, and that nothing else uses its port; then try again."
+
+
+class UnknownFunction(UncategorizedError):
+    """The reader's firmware doesn't have a function that is needed."""
+
+    default_next_step = "Load the current Simple Protocol firmware onto the reader with Elatec's AppBlaster."
+
+
+class Reader:
+    """A reader on `port`. What it is asked is answered within `timeout_s` seconds, or not at all.
+
+    Methods raise:
+        EncoderNotOnline: the port is gone.
+        EncoderCommunicationTimeout: there is no answer, or none that makes sense.
+        UnknownFunction: this firmware can't do it.
+    """
+
+    def __init__(self, port: Port, line: TwnCodec, timeout_s: float) -> None:
+        self.version = ""
+        """What the firmware calls itself: "TWN4/B1.03/CCF1.57/PRS1.03/PI"; empty before the first greeting."""
+        self._port = port
+        self._line = line
+        self._timeout_s = timeout_s
+        self._in_step = False
+
+    def greet(self) -> None:
+        """Bring the line into step, ask for the version, and have the reader look for ISO 14443 A tags alone."""
+        self.version = self.ask_version()
+        self._in_step = True
+        self._set_up()
+
+    def ask(self, command: bytes, parse: Callable[[bytes], T]) -> T:
+        """What `parse` makes of the answer's data. It changes nothing, and is asked once more after trouble."""
+        try:
+            return self._ask(command, parse)
+        except EncoderCommunicationTimeout:
+            return self._ask(command, parse)
+
+    def tell(self, command: bytes) -> bool:
+        """Have something done that may change a tag, and so is said once alone: whether the tag did it."""
+        return self._ask(command, codec.parse_done)
+
+    def search(self) -> bytes | None:
+        """Select whatever tag lies there: its UID, None where there is none."""
+        found = self.ask(codec.SEARCH_TAG, codec.parse_search)
+        if found is not None and found.tag_type != codec.ISO14443A:
+            # It was told not to look for these: it has started anew since.
+            self._in_step = False
+            found = self.ask(codec.SEARCH_TAG, codec.parse_search)
+        return found.uid if found is not None and found.tag_type == codec.ISO14443A else None
+
+    def show(self, *commands: bytes) -> None:
+        """Lights and beeps, which not every reader has. Never raises."""
+        with suppress(EncoderCommunicationTimeout, UncategorizedError):
+            for command in commands:
+                self._ask(command, _nothing)
+
+    def _ask(self, command: bytes, parse: Callable[[bytes], T]) -> T:
+        if not self._in_step:
+            self.greet()
+        self._in_step = False
+        with step("card.exchange"):
+            answer = self._exchange(command)
+            try:
+                if answer.done:
+                    result = parse(answer.data)
+                elif not answer.unknown:
+                    raise Malformed(answer.meaning)
+            except Malformed as error:
+                raise self._disturbed(error) from error
+        self._in_step = True
+        if not answer.done:
+            raise UnknownFunction(f"The reader's firmware ({self.version}) lacks the function {command[:2].hex()}.")
+        return result
+
+    def _exchange(self, command: bytes) -> codec.Answer:
+        self._port.discard()  # nobody was asked for what has come by now
+        self._port.write(self._line.encode(command))
+        try:
+            return codec.parse_answer(self._line.decode(self._receive(self._timeout_s)))
+        except (Malformed, Garbage) as error:
+            raise self._disturbed(error) from error
+        except Silence as error:
+            if error.partial:
+                raise self._disturbed(error) from error
+            raise
+
+    def _receive(self, timeout_s: float) -> bytes:
+        """One frame, as it comes."""
+        if self._line.framing == "ascii":
+            return self._port.read_until(CR, timeout_s, LONGEST_FRAME)
+        deadline = monotonic() + timeout_s
+        head = self._port.read(LENGTH_BYTES, timeout_s)
+        length = self._line.length(head)
+        try:
+            return head + self._port.read(length, max(0.0, deadline - monotonic()))
+        except Silence as error:
+            raise Malformed("it broke off") from error
+
+    def _disturbed(self, error: Exception) -> Disturbed:
+        return Disturbed(f"The reader on {self._port.name} can't be understood: {error}")
+
+    def ask_version(self) -> str:
+        """Bring the line into step, and ask for the version."""
+        if self._line.framing == "ascii":
+            self._port.write(CR)
+        self._port.discard(_QUIET_S[self._line.framing], _NOISE_AT_MOST_S)
+        with step("card.exchange"):
+            self._port.write(self._line.encode(codec.GET_VERSION_STRING))
+            deadline = monotonic() + self._timeout_s
+            while (left := deadline - monotonic()) > 0:
+                with suppress(Malformed):
+                    answer = codec.parse_answer(self._line.decode(self._receive(left)))
+                    if answer.done:
+                        return codec.parse_text(answer.data)
+        raise Disturbed(f"The reader on {self._port.name} can't be understood: it talks without end.")
+
+    def _set_up(self) -> None:
+        self._ask(codec.ONLY_ISO14443A, _nothing)
+        with suppress(UnknownFunction):
+            self._ask(codec.LIGHTS, _nothing)
+
+
+def _nothing(data: bytes) -> None:
+    """An answer without data.
+
+    Raises:
+        Malformed: it has some.
+    """
+    if data:
+        raise Malformed("it has data")
