@@ -103,7 +103,7 @@ def test_in_words_the_configuration_can_be_pasted_from_the_screen(config: Path, 
     assert f"Asking {line.port} in the way of knocker" in run.stderr
     heading, _, rest = run.stdout.partition(f"# To paste into {config}:\n")
     assert "found" in next(text for text in heading.splitlines() if line.port in text)
-    pasted, _, notes = rest.partition("\n\n")
+    pasted, _, notes = rest.rpartition("\n\n")
     assert configured(pasted, "knocker")
     assert "no_such_module" in notes
 

@@ -61,7 +61,10 @@ def test_a_driver_that_fails_does_not_hide_the_next(line: Line) -> None:
     assert "first failed (ZeroDivisionError)" in device.remark
 
 
-def test_a_driver_that_never_comes_back_keeps_the_port_to_itself(line: Line, door: Door) -> None:
+def test_a_driver_that_never_comes_back_keeps_the_port_to_itself(
+    line: Line, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Endless, "asked", 0)
     device, _ = asked(line, 0.2, first=Endless, second=Knocker)
     assert (device.standing, Endless.asked) == (Standing.NO_ANSWER, 1)
     assert "has not come back" in device.remark
