@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from agent.logging import set_up
-from tests.bench import batch, encode, idle, poll
+from tests.bench import batch, drivers, encode, idle, poll
 
 BENCHES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "encode": encode.run,
     "batch": batch.run,
     "poll": poll.run,
     "idle": idle.run,
+    "drivers": drivers.run,
 }
 
 
@@ -35,10 +36,18 @@ def main() -> None:
         details = found.pop("details")
         for key, value in found.items():
             results[key] = value
-            print(f"{key:28} {value}")
+            for row, number in _rows(key, value):
+                print(f"{row:34} {number}")
         results.setdefault("details", {})[name] = details
     path.write_text(json.dumps(results, indent=2) + "\n")
     print(f"written to {path}")
+
+
+def _rows(key: str, value: Any) -> list[tuple[str, Any]]:
+    """One for each driver, where the figure is by driver."""
+    if isinstance(value, dict):
+        return [(f"{key}.{name}", number) for name, number in value.items()]
+    return [(key, value)]
 
 
 main()

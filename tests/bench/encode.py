@@ -14,6 +14,7 @@ from smartcard.System import readers
 
 from agent.daemon import Agent
 from agent.events import Event
+from agent.journal import Scope
 from drivers.pcsc.simulator import SimulatedCard
 from tests.bench import desk
 from tests.bench.figures import median, spread
