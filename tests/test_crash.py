@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import resource
 import sqlite3
-from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -25,7 +24,7 @@ from tests.rig.killing import THE_WAY, Proof, Scenario, stage
 from tests.rig.pcscd import Pcscd
 from tests.rig.steps import all_steps, steps_of_agreeing
 from tests.rig.stopping import Point
-from tests.rig.story import REPORT, Desk, Stage
+from tests.rig.story import REPORT, Desk, KeyDesk, Stage
 
 __all__ = ["stage"]
 
@@ -381,6 +380,16 @@ def without_its_journal(desk: Desk, stop: Point | None, lose: Callable[[], None]
     assert desk.events(credential) == ["issued"]
 
 
+def a_key_of_a_vendors_encoder(desk: KeyDesk, stop: Point | None) -> None:
+    """First start; a credential waits, and a vendor's own encoder is told what key to make for it."""
+    credential = desk.guest_key(NUMBER)
+    desk.watch(stop)
+    desk.reported(credential)
+    assert desk.events(credential) == ["issued"]
+
+
+KEYS = Scenario(a_key_of_a_vendors_encoder, ("entrances", *THE_WAY))
+
 SCENARIOS = [
     Scenario(a_blank_card),
     Scenario(a_mifare_classic, THE_WAY),
@@ -410,6 +419,11 @@ def proof(tmp_path_factory: pytest.TempPathFactory, stage: Stage) -> Proof:
     return Proof(tmp_path_factory.mktemp("crash"), lambda folder: Desk(folder, stage))
 
 
+@pytest.fixture(scope="module")
+def key_proof(tmp_path_factory: pytest.TempPathFactory, stage: Stage) -> Proof:
+    return Proof(tmp_path_factory.mktemp("keys"), lambda folder: KeyDesk(folder, stage))
+
+
 @pytest.mark.promise(1, 2, 3, 4, 5)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_killed_at_every_step(scenario: Scenario, proof: Proof, pcscd: Pcscd, cases: Callable[[int], None]) -> None:
@@ -418,11 +432,21 @@ def test_killed_at_every_step(scenario: Scenario, proof: Proof, pcscd: Pcscd, ca
     cases(kills.total())
 
 
-def test_every_step_has_a_case(proof: Proof, pcscd: Pcscd, record_property: Callable[[str, object], None]) -> None:
+@pytest.mark.promise(1, 2, 3, 4, 5)
+def test_killed_at_every_step_of_a_key(key_proof: Proof, pcscd: Pcscd, cases: Callable[[int], None]) -> None:
+    """What the vendor's encoder has made by then, nobody can undo: the next one voids it."""
+    kills = key_proof.of(KEYS)
+    assert kills
+    cases(kills.total())
+
+
+def test_every_step_has_a_case(
+    proof: Proof, key_proof: Proof, pcscd: Pcscd, record_property: Callable[[str, object], None]
+) -> None:
     """The steps of desks that share a system have theirs in tests/test_crash_shared.py, which sees to that."""
-    kills: Counter[str] = Counter()
+    kills = key_proof.of(KEYS)
     for scenario in SCENARIOS:
         kills += proof.of(scenario)
-    record_property("killed", proof.covered())
+    record_property("killed", proof.covered() | key_proof.covered())
     missing = all_steps() - steps_of_agreeing() - kills.keys()
     assert not missing, f"no story kills the agent at {sorted(missing)}"

@@ -15,11 +15,14 @@ import pytest
 from agent import picking
 from agent.journal import JobState, OutboxState
 from tests.agent.guests import create, job
+from tests.agent.unseen import desk_with, drivers, guest_key, keymaking, table
 from tests.rig.agent import PATIENCE_S
 from tests.rig.lied_to import (
     HOST,
     NUMBER,
     all_is_well,
+    applied,
+    ask,
     ask_and_put_down,
     card_text,
     desk_at,
@@ -35,10 +38,11 @@ from tests.rig.lied_to import (
     take,
 )
 from tests.rig.lies import CASES, Case, Means
+from tests.rig.sandbox import Sandbox
 from tests.rig.scripted import OPERATIONS, Liar
 from tests.rig.steps import all_steps
 
-__all__ = ["guests", "impatience", "liar", "no_faults", "sandbox"]
+__all__ = ["drivers", "guests", "impatience", "liar", "no_faults", "sandbox"]
 
 every_lie = pytest.mark.parametrize("case", CASES, ids=str)
 
@@ -185,3 +189,31 @@ async def test_events_that_lie(case: Case, tmp_path: Path, liar: Liar, guests: h
         shown = await state(desk)
         assert (shown["service"]["up"], shown["service"]["trouble"]) == (True, None)
         all_is_well(desk, liar, guests, acs_credential_id, uid)
+
+
+@every_lie
+@pytest.mark.usefixtures("drivers")
+@pytest.mark.promise(2, 6, 7)
+async def test_entrances_that_cannot_be_listed(
+    case: Case, tmp_path: Path, liar: Liar, sandbox: Sandbox, guests: httpx.Client
+) -> None:
+    """No key is ordered for doors that are not known, and the person who asked is told why."""
+    acs_credential_id = guest_key(guests, NUMBER)
+    liar.lie("request.entrances", case.lie)
+    encoder = table("keymaking", mode="attended", hopper=True)
+    async with desk_with(tmp_path, sandbox, encoder, url=liar.front.url) as desk:
+        await desk.until(lambda: desk.agent.journal.open_job(acs_credential_id), "the job")
+        code, answer = await ask(desk, acs_credential_id)
+        error = answer["action_attempt"]["error"]
+        gone = case.means is Means.GONE
+        assert (code, error["type"]) == ((17, "credential_deleted") if gone else (15, "bridge_disconnected"))
+        if not gone:
+            assert HOST in error["message"]
+            assert job(desk, acs_credential_id).state in (JobState.CLAIMED, JobState.WAITING)
+        assert (keymaking(desk).asked, liar.asked("request.report")) == (0, [])
+        liar.relent()
+        code, _ = await ask(desk, acs_credential_id)
+        assert code == 0
+        await reported(desk, acs_credential_id)
+        assert [order.number for order in keymaking(desk).made] == [NUMBER]
+        assert applied(guests, acs_credential_id) == ["acs_credential.issued"]

@@ -213,6 +213,7 @@ def test_any_word_on_a_credential_before_its_card_is_written(raw: Any, number: s
                     overwrite="expired",
                     refresh=polling.refresh,
                     on_progress=lambda *_: None,
+                    on_card=lambda _: None,
                 )
                 with contextlib.suppress(EncoderError):
                     await issuing.encode(job, in_thread, still_there=None)

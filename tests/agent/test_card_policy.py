@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from agent.card_policy import Knowledge, needs_the_service, other_card, refusal
+from agent.card_policy import Knowledge, key_refusal, needs_the_service, other_card, refusal
 from agent.config import Overwrite
 from agent.credential import read
 from agent.journal import Card, CardStanding, Job, JobState
@@ -157,3 +157,76 @@ def test_a_torn_card_is_not_finished_when_its_credential_was_issued_on_another_s
     assert other_card(BLANK, again, JOB, torn, begun_before_issue=True) is not None
     assert other_card(BLANK, again, JOB, torn, begun_before_issue=False) is None
     assert other_card(BLANK, first, JOB, torn, begun_before_issue=True) is None
+
+
+STRIPE = FoundCard("", "stripe", CardState.BLANK)
+OWN_STRIPE = FoundCard("", "stripe", CardState.NUMBER, NUMBER)
+OTHERS_STRIPE = FoundCard("", "stripe", CardState.NUMBER, "777")
+BEGUN = dataclasses.replace(JOB, state=JobState.WRITING, card_uid="")
+
+
+@pytest.mark.parametrize(
+    ("found", "raw", "own", "job", "other"),
+    [
+        (STRIPE, waiting(), [], JOB, False),
+        (STRIPE, issued(), [], JOB, True),
+        (OTHERS_STRIPE, issued(), [], JOB, True),
+        (OWN_STRIPE, issued(), [], JOB, False),
+        (STRIPE, waiting(), [row(ID)], JOB, True),
+        (OWN_STRIPE, issued(), [row(ID)], JOB, True),
+        (STRIPE, issued(), [], BEGUN, False),
+        (STRIPE, waiting(), [], BEGUN, False),
+    ],
+)
+@pytest.mark.promise(4, 5)
+def test_one_credential_one_stripe_as_far_as_its_number_tells(
+    found: FoundCard, raw: dict[str, object], own: list[Card], job: Job, other: bool
+) -> None:
+    assert (other_card(found, read(raw), job, own) is not None) is other
+    assert other_card(found, read(raw), dataclasses.replace(job, replace_card=True), own) is None
+
+
+@pytest.mark.promise(4)
+def test_a_torn_stripe_is_not_finished_when_its_credential_was_issued_on_another_since() -> None:
+    assert other_card(STRIPE, read(issued()), BEGUN, [], begun_before_issue=True) is not None
+    assert other_card(STRIPE, read(waiting()), BEGUN, [], begun_before_issue=True) is None
+    assert other_card(OWN_STRIPE, read(issued()), JOB, [], begun_before_issue=True) is None  # it isn't torn
+
+
+KEY = FoundCard("", "key", CardState.BLANK)
+AS_ORDERED = FoundCard("", "key", CardState.NUMBER)
+LIVE_KEY = FoundCard("", "key", CardState.FOREIGN)
+
+
+@pytest.mark.parametrize(
+    ("found", "raw", "job", "reads", "reason"),
+    [
+        (KEY, waiting(), JOB, True, None),
+        (KEY, waiting(), JOB, False, None),
+        (KEY, waiting(), BEGUN, True, None),
+        (KEY, waiting(), BEGUN, False, "unknown_content"),
+        (AS_ORDERED, waiting(), JOB, True, "foreign_content"),
+        (AS_ORDERED, waiting(), BEGUN, True, None),
+        (AS_ORDERED, issued(), JOB, True, None),
+        (LIVE_KEY, waiting(), JOB, True, None),  # `refusal` has a word on it
+    ],
+)
+@pytest.mark.promise(4, 5, 6)
+def test_which_keys_are_refused(
+    found: FoundCard, raw: dict[str, object], job: Job, reads: bool, reason: str | None
+) -> None:
+    error = key_refusal(found, read(raw), job, "expired", reads=reads)
+    assert (error and error.data["reason"]) == reason
+    assert key_refusal(found, read(raw), job, "always", reads=reads) is None
+    assert key_refusal(found, read(raw), dataclasses.replace(job, overwrite=True), "never", reads=reads) is None
+
+
+@pytest.mark.promise(6)
+def test_a_live_key_is_somebodys_until_a_person_says_otherwise() -> None:
+    nothing = Knowledge(None, ())
+    error = refusal(LIVE_KEY, None, read(waiting()), JOB, "expired", nothing)
+    assert error is not None
+    assert error.data["reason"] == "foreign_content"
+    assert refusal(LIVE_KEY, None, read(waiting()), JOB, "always", nothing) is None
+    assert refusal(LIVE_KEY, None, read(waiting()), dataclasses.replace(JOB, overwrite=True), "never", nothing) is None
+    assert refusal(KEY, None, read(waiting()), JOB, "never", nothing) is None

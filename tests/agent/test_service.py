@@ -384,3 +384,45 @@ def test_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="no API key") as caught:
         named.api_key()
     assert "two" not in str(caught.value)
+
+
+def doors(*names: object, cursor: str | None = None) -> tuple[int, object]:
+    answer: dict[str, object] = {"acs_entrances": [{"display_name": name} for name in names], "ok": True}
+    if cursor is not None:
+        answer["pagination"] = {"has_next_page": True, "next_page_cursor": cursor, "next_page_url": None}
+    return 200, answer
+
+
+async def test_entrances_are_named_once_and_in_order(peer: Scripted, service: Service) -> None:
+    pages = {None: doors("Spa", "Room 101", cursor="a"), "a": doors("Lift", "Spa")}
+    peer.answer = lambda request: pages[request.body.get("page_cursor")]
+    assert await service.entrance_names("c1") == ("Lift", "Room 101", "Spa")
+    assert {request.path for request in peer.requests} == {"/acs/credentials/list_accessible_entrances"}
+    assert {request.body["acs_credential_id"] for request in peer.requests} == {"c1"}
+    peer.answer = lambda _: doors()
+    assert await service.entrance_names("c1") == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (doors("Spa", None), Unreachable),
+        (doors("Spa", " "), Unreachable),
+        (doors("Spa", 7), Unreachable),
+        ((200, {"acs_entrances": ["Spa"]}), Unreachable),
+        ((200, {"acs_entrances": {}}), Unreachable),
+        ((200, {"ok": True}), Unreachable),
+        (doors("Spa", cursor=""), Unreachable),
+        (doors("Spa", cursor="a"), Unreachable),
+        ((404, error("acs_credential_not_found")), Gone),
+        ((404, error("not_found")), Refused),
+        ((503, b""), Unreachable),
+    ],
+)
+async def test_half_of_the_entrances_are_none(
+    peer: Scripted, service: Service, answer: tuple[int, object], kind: type
+) -> None:
+    """A key that lacks a door, since its name could not be read, is no key to hand over."""
+    peer.answer = lambda _: answer
+    with pytest.raises(kind):
+        await service.entrance_names("c1")

@@ -18,9 +18,11 @@ from importlib import import_module
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from drivers import steps
+from tests.rig.packages import offer
 
 ROOT = Path(__file__).parents[2]
 
@@ -114,16 +116,19 @@ class Starter:
 
 @contextmanager
 def agent_starter() -> Iterator[Starter]:
-    """A process to start agents from. They get the environment as it is now."""
+    """A process to start agents from. They get the environment as it is now, and a scripted driver."""
     ours, theirs = Pipe()
     command = [sys.executable, "-m", "tests.rig.stopping", str(theirs.fileno())]
-    process = subprocess.Popen(command, cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-    theirs.close()
-    try:
-        yield Starter(ours)
-    finally:
-        ours.close()
-        process.wait(30)
+    with TemporaryDirectory() as packages:
+        offer(Path(packages), "unseen", keymaking="tests.rig.unseen:KeyMaking")
+        env = os.environ | {"PYTHONPATH": os.pathsep.join([packages, os.environ.get("PYTHONPATH", "")]).strip(":")}
+        process = subprocess.Popen(command, cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=env)
+        theirs.close()
+        try:
+            yield Starter(ours)
+        finally:
+            ours.close()
+            process.wait(30)
 
 
 def _serve(tests: Connection) -> None:

@@ -34,6 +34,7 @@ from tests.rig.daemon import Daemon, until
 from tests.rig.pcscd import Pcscd
 from tests.rig.sandbox import KEY, serving
 from tests.rig.stopping import Point, Start, Starter, points
+from tests.rig.unseen import keys_made
 
 REPORT = "/acs/credentials/report_issued"
 OUTSIDE = b"x-outside"
@@ -55,11 +56,12 @@ class Report:
 class Service:
     """A credential service without guests. `answer` may give a status in place of its own answer to a path."""
 
-    def __init__(self, cards: list[SimulatedCard]) -> None:
+    def __init__(self, texts: Callable[[], list[str | None]]) -> None:
+        """`texts` tells what the cards here hold."""
         self.reports: list[Report] = []
         self.answer: Callable[[str], int | None] = lambda path: None
         self.store = Store()
-        self._cards = cards
+        self._texts = texts
         hotel = Hotel(datetime.now(UTC))
         with self.store.transaction():
             self.store.add(SYSTEM, map(Resource, hotel.systems.values()))
@@ -74,7 +76,7 @@ class Service:
         if OUTSIDE not in headers:
             if scope["path"] == REPORT:
                 body = json.loads(whole["body"])
-                read_back = body["card_number"] in [text_on(card.memory) for card in self._cards]
+                read_back = body["card_number"] in self._texts()
                 self.reports.append(Report(headers[b"idempotency-key"].decode(), body, read_back))
             if (status := await anyio.to_thread.run_sync(self.answer, scope["path"])) is not None:
                 error = {"type": "of_the_test", "message": "as the test says"}
@@ -143,7 +145,7 @@ class Desk:
     def __init__(self, folder: Path, stage: Stage, *, tables: str = "") -> None:
         """`tables` follow the encoder's in the agent's configuration, as TOML."""
         self.cards: list[SimulatedCard] = []
-        self.service = stage.street.service = Service(self.cards)
+        self.service = stage.street.service = Service(self.texts)
         self.expected = Expected()
         self.deaths: list[Point] = []
         self._numbers = count(1)
@@ -155,10 +157,17 @@ class Desk:
         self._stop: Point | None = None
         self._record = folder / "steps-0"
         self._watched: Path | None = None
-        encoder = f'driver = "pcsc"\n[encoder.options]\nreader = "{self._pcscd.readers[self._reader]}"\n{tables}'
+        encoder = f"{self._encoder()}\n{tables}"
         self.daemon = Daemon(folder, stage.street.url, KEY, encoder=encoder, launch=self._launch)
         headers = {"authorization": f"Bearer {KEY}", OUTSIDE.decode(): "yes"}
         self._client = httpx.Client(base_url=stage.street.url, headers=headers, verify=False)
+
+    def _encoder(self) -> str:
+        return f'driver = "pcsc"\n[encoder.options]\nreader = "{self._pcscd.readers[self._reader]}"'
+
+    def texts(self) -> list[str | None]:
+        """What the cards hold."""
+        return [text_on(card.memory) for card in self.cards]
 
     # The agent
 
@@ -222,7 +231,7 @@ class Desk:
 
     # The service
 
-    def credential(self, number: str | None) -> str:
+    def credential(self, number: str | None, **more: Any) -> str:
         """A new one that waits to be issued."""
         user = self._post("/acs/users/list")["acs_users"][0]
         body = {
@@ -231,6 +240,7 @@ class Desk:
             "external_type": "hid_credential",
             "card_number": number,
             "ends_at": clock.to_text(clock.now() + timedelta(days=2)),
+            **more,
         }
         return str(self._post("/acs/credentials/create", **body)["acs_credential"]["acs_credential_id"])
 
@@ -351,7 +361,7 @@ class Desk:
         bodies: dict[str, Any] = {}
         for report in self.service.reports:
             assert bodies.setdefault(report.key, report.body) == report.body, "a report has changed"
-        texts = [text_on(card.memory) for card in self.cards]
+        texts = self.texts()
         issued = [c["card_number"] for c in self._credentials() if c["is_issued"]]
         for number in issued:
             assert texts.count(number) + (number in self.expected.elsewhere.values()) == 1, (
@@ -376,7 +386,7 @@ class Desk:
         assert not journal.unfinished_attempts
         assert not journal.double, "a credential live on two cards"
         assert journal.first_broken is None, "the audit trail is not whole"
-        texts = {text_on(card.memory) for card in self.cards}
+        texts = set(self.texts())
         not_issued = {c["card_number"] for c in self._credentials() if not c["is_issued"]} - {None}
         assert not texts & not_issued, "on a card, and not issued"
 
@@ -389,6 +399,27 @@ class Desk:
         kinds = ("acs_credential.issued", "acs_credential.reissued")
         ids = sorted(event["acs_credential_id"] for event in found if event["event_type"] in kinds)
         return [i for i in ids if i not in self.expected.elsewhere]
+
+
+class KeyDesk(Desk):
+    """One at which a vendor's own encoder makes keys, of cards that lie ready in it. Each voids the one before."""
+
+    def _encoder(self) -> str:
+        return f'driver = "keymaking"\n[encoder.options]\nhopper = true\nkeys = "{self._keys}"'
+
+    @property
+    def _keys(self) -> Path:
+        return self._folder / "keys"
+
+    def texts(self) -> list[str | None]:
+        """The numbers of the keys that open doors."""
+        return list(dict.fromkeys(number for _, number in keys_made(self._keys)))
+
+    def guest_key(self, number: str) -> str:
+        """A credential that opens two doors."""
+        system = self._post("/acs/users/list")["acs_users"][0]["acs_system_id"]
+        doors = self._post("/acs/entrances/list", acs_system_id=system)["acs_entrances"][:2]
+        return self.credential(number, allowed_acs_entrance_ids=[door["acs_entrance_id"] for door in doors])
 
 
 class _Journal:
