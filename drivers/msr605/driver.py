@@ -80,6 +80,7 @@ class Msr605Encoder(Encoder):
         self._link: Link | None = None
         self._device = ""
         self._was_open = False
+        self._interrupts = 0
         self._look: _Look | None = None
 
     @classmethod
@@ -167,7 +168,16 @@ class Msr605Encoder(Encoder):
         if self._layout.holds(seen, wanted):
             request.progress(Progress(Stage.VERIFYING, 1, 1))
             return EncodeResult("", MEDIUM, number, "read_back", 0)
-        writing = Writing(link, self._form, self._layout, seen, self._options.operator_s, request.progress)
+        interrupts = self._interrupts
+        writing = Writing(
+            link,
+            self._form,
+            self._layout,
+            seen,
+            self._options.operator_s,
+            request.progress,
+            lambda: self._interrupts != interrupts,
+        )
         written = writing.write(wanted)
         if not self._options.verify:
             return EncodeResult("", MEDIUM, number, "vendor_answer", written)
@@ -192,8 +202,9 @@ class Msr605Encoder(Encoder):
         self._was_open = False
 
     def interrupt(self) -> None:
-        """See `Encoder.interrupt`. Writing goes on."""
+        """See `Encoder.interrupt`. A write that nobody has come for yet is given up; once begun, it goes on."""
         super().interrupt()
+        self._interrupts += 1
         link = self._link
         if link is not None:
             link.wake()

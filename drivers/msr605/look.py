@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from drivers.encoder import CardState, FoundCard
+from drivers.errors import Unencodable
 from drivers.layouts.tracks import PLACE, TRACKS, Track, card_number, render
 from drivers.msr605.bits import Gap
 from drivers.msr605.blocks import Swipe
 from drivers.msr605.codec import Status
 
 MEDIUM = "magnetic stripe"
+
+_SEPARATOR: dict[Track, str] = {1: "^", 2: "=", 3: "="}
+"""Between fields, on the bank cards of guests among others (ISO/IEC 7813): no number has it, so that no such card is
+taken for one that bears a number, which nobody has any more."""
 
 Tracks = Mapping[Track, str | Gap]
 """What was read: the data of each track, or why there are none."""
@@ -51,6 +56,9 @@ class Layout:
         Raises:
             Unencodable: they can't.
         """
+        for track, template in self.templates.items():
+            if PLACE in template and _SEPARATOR[track] in number:
+                raise Unencodable(f"The card number has a {_SEPARATOR[track]!r}, which ends a field on track {track}.")
         return {track: render(track, template, number) for track, template in self.templates.items()}
 
     def found(self, tracks: Tracks) -> FoundCard:
@@ -89,7 +97,8 @@ class Layout:
             if isinstance(data, Gap):
                 return None
             if PLACE in template:
-                numbers.add(card_number(template, data))
+                number = card_number(template, data)
+                numbers.add(None if number is None or _SEPARATOR[track] in number else number)
             elif data != template:
                 return None
         return numbers.pop() if len(numbers) == 1 else None

@@ -51,6 +51,7 @@ class Format:
 class Writing:
     """Writes one card that was looked at and bound. `seen` is what it held, `operator_s` how long a swipe may take.
 
+    `stop` is asked, whenever the link was woken, whether to wait no longer for somebody to begin.
     From the first swipe on nobody knows what the card holds until it was read again: then every error is
     `EncodingInterrupted`.
     """
@@ -63,6 +64,7 @@ class Writing:
         seen: Tracks,
         operator_s: float,
         progress: Callable[[Progress], None],
+        stop: Callable[[], bool],
     ) -> None:
         self._link = link
         self._form = form
@@ -70,6 +72,7 @@ class Writing:
         self._seen = seen
         self._operator_s = operator_s
         self._progress = progress
+        self._stop = stop
         self._swiped = False
 
     def write(self, wanted: Mapping[Track, str]) -> int:
@@ -131,7 +134,9 @@ class Writing:
     def _swipe(self, command: bytes) -> Status:
         self._ready()
         try:
-            status = self._link.swipe(command, codec.parse_status, self._operator_s)
+            status = self._link.swipe(
+                command, codec.parse_status, self._operator_s, lambda: not self._swiped and self._stop()
+            )
             if status is None:
                 raise self._nobody_came()
         except NoCredentialOnEncoder:

@@ -124,7 +124,7 @@ def test_a_device_that_talks_nonsense_is_given_up_and_left_waiting_for_nothing(
     line: Line, device: Msr605Simulator, make_encoder: MakeEncoder
 ):
     encoder = make_encoder()
-    line.mangle = lambda said: said if said == b"\x1by" else b"\x15"
+    line.mangle = lambda said: b"\x15" if said.startswith(b"\x1bs") else said
     device.hold(Stripe())
     with pytest.raises(EncoderNotOnline, match="can't be understood"):
         encoder.wait_for_card()
@@ -182,6 +182,8 @@ BOTH = {1: "B^{card_number}", 2: "{card_number}=7"}
         (Stripe(t2="123"), {}, CardState.NUMBER, "123"),
         (Stripe(t1="BANK", t2="123"), {}, CardState.NUMBER, "123"),
         (Stripe(t1="BANK"), {}, CardState.FOREIGN, None),
+        (Stripe(t1="B4071^DOE/J^99", t2="4071=99"), {}, CardState.FOREIGN, None),
+        (Stripe(t1="B4071^DOE/J^99"), {"tracks": {1: "{card_number}"}}, CardState.FOREIGN, None),
         (Stripe(t1="BANK", t2="123"), {"erase_others": True}, CardState.FOREIGN, None),
         (Stripe(t1="B^12", t2="12=7"), {"tracks": BOTH}, CardState.NUMBER, "12"),
         (Stripe(t1="B^12", t2="13=7"), {"tracks": BOTH}, CardState.FOREIGN, None),
@@ -539,12 +541,32 @@ def test_a_device_that_does_not_answer_before_the_write_has_written_nothing(
     assert stripe.text(2) == ""
 
 
-def test_an_interrupt_does_not_stop_writing(device: Msr605Simulator, make_encoder: MakeEncoder):
+def test_an_interrupt_gives_up_a_write_that_nobody_came_for(device: Msr605Simulator, make_encoder: MakeEncoder):
+    encoder = make_encoder(timeout_s=0.2)
+    stripe = Stripe(t2="1")
+    look(encoder, device, stripe)
+    stopping = threading.Thread(target=lambda: device.wait_until_armed("write") and encoder.interrupt())
+    stopping.start()
+    with pytest.raises(NoCredentialOnEncoder):
+        encoder.encode(Desk().request)
+    stopping.join()
+    assert not device.swipe(stripe)
+    assert stripe.text(2) == "1"
+
+
+def test_an_interrupt_does_not_stop_what_was_begun(device: Msr605Simulator, make_encoder: MakeEncoder):
     encoder = make_encoder()
     stripe, desk = Stripe(), Desk()
-    desk.when[Stage.WRITING, 0] = encoder.interrupt
+    encoder.interrupt()
+    assert not encoder.wait_for_card()
+    look(encoder, device, stripe)
+    encoder.interrupt()  # for a wait: an encoding that begins afterwards has nothing to do with it
+    device.next_swipes.append((stripe, Hand.BADLY))
+    desk.when[Stage.WRITING, 1] = encoder.interrupt
     desk.when[Stage.VERIFYING, 0] = encoder.interrupt
-    assert encode(encoder, device, stripe, desk).card_number == NUMBER
+    device.hold(stripe)
+    assert encoder.encode(desk.request).card_number == NUMBER
+    device.hold(None)
     assert not encoder.wait_for_card()
 
 
@@ -553,6 +575,7 @@ def test_an_interrupt_does_not_stop_writing(device: Msr605Simulator, make_encode
     [
         (CardNumber("A"), Unencodable),
         (CardNumber("1" * 38), Unencodable),
+        (CardNumber("4071=99"), Unencodable),
         (CardNumber(None), Unencodable),
         (VendorOrder("visionline"), IncompatibleCardFormat),
     ],
