@@ -33,6 +33,8 @@ from drivers.pms.simulator import PmsSoftware
 from drivers.port.simulated import Line
 from drivers.twn4.driver import Twn4Encoder, Twn4Options
 from drivers.twn4.simulator import SimulatedTwn4
+from drivers.vision.driver import VisionEncoder, VisionOptions
+from drivers.vision.simulator import VisionSoftware
 from tests.bench.figures import median, spread
 from tests.rig.cards import fresh_card
 from tests.rig.pcscd import Pcscd
@@ -41,7 +43,7 @@ CARDS = 5
 NUMBER = "4071882619550042"
 """16 characters: 26 bytes as NDEF on a tag, which are 7 pages."""
 
-LEAST = {"pcsc": 12, "twn4": 13, "nfc": 12, "msr605": 3, "pms": 6}
+LEAST = {"pcsc": 12, "twn4": 13, "nfc": 12, "msr605": 3, "pms": 6, "vision": 6}
 """The fewest round trips for one card, with the commands that the drivers' docstrings name.
 
 - A tag, 12: its UID, one look (the capability container and what comes with it), 7 pages to write, 2 reads to compare
@@ -50,7 +52,7 @@ LEAST = {"pcsc": 12, "twn4": 13, "nfc": 12, "msr605": 3, "pms": 6}
   chip: two that set up registers, one for the time-out, and the command itself.
 - twn4, 13: SearchTag doesn't tell a MIFARE Classic from an NTAG; one more question does.
 - msr605, 3: a swipe to look, one to write, one to verify. Lamps are not answered.
-- pms, 6: read, order, read back; each begins with an enquiry that is to be answered first.
+- pms and vision, 6: read, order, read back; each begins with an enquiry that is to be answered first.
 """
 
 
@@ -176,6 +178,16 @@ def _pms() -> Iterator[Bench]:
         yield Bench(encoder, line, software.put, software.take, _order())
 
 
+@contextmanager
+def _vision() -> Iterator[Bench]:
+    software = VisionSoftware()
+    with (
+        Line.pty(software, baud=9600) as line,
+        _opened(VisionEncoder("Desk", VisionOptions(port=line.port, time_zone="UTC"))) as encoder,
+    ):
+        yield Bench(encoder, line, software.put, software.take, _order())
+
+
 def _order() -> KeyOrder:
     starts = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     return KeyOrder(("101",), starts, starts + timedelta(days=2), joins=False, number=NUMBER)
@@ -186,6 +198,7 @@ BENCHES: dict[str, Callable[[], AbstractContextManager[Bench]]] = {
     "nfc": _nfc,
     "msr605": _msr605,
     "pms": _pms,
+    "vision": _vision,
 }
 
 
