@@ -180,10 +180,11 @@ class Line:
             self._end.unplug()
 
     def _step(self) -> None:
+        obeyed = []
         while self._orders:
             order, done = self._orders.popleft()
             order()
-            done.set()
+            obeyed.append(done)
         self._take_what_was_said()
         if data := self._to_device.due(monotonic()):
             self._device.received(data)
@@ -191,6 +192,8 @@ class Line:
         self._arrived += self._to_host.due(monotonic())
         if self._arrived:
             del self._arrived[: self._end.write(self._arrived)]
+        for done in obeyed:
+            done.set()
         self._wait()
 
     def _take_what_was_said(self) -> None:

@@ -79,6 +79,18 @@ def test_usb_ports_come_first_and_in_order(plug: Plug):
     assert [Path(port.device).name for port in serial_ports()] == ["ttyUSB2", "ttyUSB10", "ttyS0"]
 
 
+def test_a_port_that_the_kernel_has_a_name_for_and_the_machine_no_chip(
+    plug: Plug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(finding, "_TTYS", tmp_path / "tty")
+    for name, kind in {"ttyS0": "4", "ttyS1": "0", "ttyS2": "0"}.items():  # 4: a 16550A
+        plug(name)
+        (tmp_path / "tty" / name).mkdir(parents=True)
+        (tmp_path / "tty" / name / "type").write_text(f"{kind}\n")
+    plug("ttyUSB0", 1, 2)
+    assert [Path(port.device).name for port in serial_ports()] == ["ttyUSB0", "ttyS0"]
+
+
 def test_ports_by_their_numbers(plug: Plug):
     plug("ttyUSB0", 1, 2, "A")
     plug("ttyUSB1", 1, 2, "B")

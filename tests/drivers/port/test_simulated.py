@@ -94,11 +94,12 @@ def test_what_is_said_into_a_connection_that_was_is_lost(line: Line, port: Port,
 
 def test_the_name_stays_the_same(line: Line, device: Echo):
     names = {line.port}
+    line.unplug()
+    with pytest.raises(EncoderNotOnline):
+        open_port(line.port, baud=9600)
     for _ in range(3):
         line.unplug()
         line.unplug()
-        with pytest.raises(EncoderNotOnline):
-            open_port(line.port, baud=9600)
         line.plug()
         line.plug()
         names.add(line.port)

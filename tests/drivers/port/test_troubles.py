@@ -18,6 +18,7 @@ from tests.drivers.port.troubles import LineTroubles
 
 class TestTroubles(LineTroubles):
     positions = None
+    lasting_positions = 2
 
     @pytest.fixture
     def device(self) -> TinyDevice:
@@ -25,9 +26,9 @@ class TestTroubles(LineTroubles):
         self.numbers = count(1)
         return self.device
 
-    @pytest.fixture(params=[Line.pty, Line.tcp], ids=["pty", "tcp"])
-    def line(self, request: pytest.FixtureRequest, device: TinyDevice) -> Iterator[Line]:
-        with request.param(device) as line:
+    @pytest.fixture
+    def line(self, device: TinyDevice) -> Iterator[Line]:
+        with Line.pty(device) as line:
             yield line
 
     @pytest.fixture
@@ -45,6 +46,15 @@ class TestTroubles(LineTroubles):
 
     def check(self, error: EncoderError | None, line: Line) -> None:
         assert error is None or isinstance(error, EncodingInterrupted) or self.device.card == self.before
+
+
+class TestTroublesOnANetwork(TestTroubles):
+    positions = lasting_positions = 1
+
+    @pytest.fixture
+    def line(self, device: TinyDevice) -> Iterator[Line]:
+        with Line.tcp(device) as line:
+            yield line
 
 
 class Crashes(TinyEncoder):
@@ -89,7 +99,7 @@ class GivesUp(TinyEncoder):
 class Insists(TinyEncoder):
     """Asks again for longer than anybody waits."""
 
-    tries = 10
+    tries = 12
 
 
 class Blames(TinyEncoder):

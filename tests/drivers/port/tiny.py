@@ -52,12 +52,12 @@ class TinyDevice:
 
 
 class TinyOptions(PortOptions):
-    timeout_s: float = 0.1
+    timeout_s: float = 0.06
 
 
 class TinyEncoder(Encoder):
     options_model = TinyOptions
-    tries = 3
+    tries = 2
 
     def __init__(self, name: str, options: Options) -> None:
         super().__init__(name, options)
