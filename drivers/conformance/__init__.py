@@ -13,10 +13,11 @@ cards to it. Anything that can bring a card and read it back by other means will
 
 import pytest
 
-pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in ("cards", "common", "orders")))
+pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in ("cards", "common", "orders", "pulled")))
 
-from drivers.conformance.cards import CardFeeder, EncoderConformance  # noqa: E402 - pytest has to know before
+from drivers.conformance.cards import EncoderConformance  # noqa: E402 - pytest has to know before
 from drivers.conformance.hands import TagHands  # noqa: E402
 from drivers.conformance.orders import KeyFeeder, VendorConformance  # noqa: E402
+from drivers.conformance.pulled import CardFeeder  # noqa: E402
 
 __all__ = ["CardFeeder", "EncoderConformance", "KeyFeeder", "TagHands", "VendorConformance"]

@@ -59,10 +59,11 @@ class Conformance:
     def test_an_interrupt_ends_the_wait_in_progress(self, encoder: Encoder, feeder: Hands) -> None:
         """From another thread, without a card and with one. A vendor's encoder may have nothing to wait for."""
         offers = encoder.capabilities
-        assert self.interrupted(encoder, encoder.wait_for_card) is (KeyOrder in offers.contents and not offers.presence)
+        waits = offers.presence or KeyOrder not in offers.contents
+        assert self._interrupted(encoder, encoder.wait_for_card) is not waits
         if offers.presence:
-            self.put(encoder, feeder)
-            assert self.interrupted(encoder, encoder.wait_for_removal) is False
+            self._put(encoder, feeder)
+            assert self._interrupted(encoder, encoder.wait_for_removal) is False
             feeder.take()
             assert encoder.wait_for_removal()
 
@@ -70,39 +71,39 @@ class Conformance:
         """Nothing is lost between two waits."""
         encoder.interrupt()
         assert encoder.wait_for_card() is False
-        self.put(encoder, feeder)
+        self._put(encoder, feeder)
         if encoder.capabilities.presence:
             encoder.interrupt()
             assert encoder.wait_for_removal() is False
 
     @staticmethod
-    def put(encoder: Encoder, feeder: Hands) -> str:
+    def _put(encoder: Encoder, feeder: Hands) -> str:
         """Bring a fresh card that the encoder then announces: its UID or name."""
         card = feeder.put()
         assert encoder.wait_for_card()
         return card
 
     @staticmethod
-    def replace(encoder: Encoder, feeder: Hands) -> str:
+    def _replace(encoder: Encoder, feeder: Hands) -> str:
         """Take the card away, and bring a fresh one."""
         feeder.take()
         assert encoder.wait_for_removal()
-        return Conformance.put(encoder, feeder)
+        return Conformance._put(encoder, feeder)
 
     @staticmethod
-    def encode_again(encoder: Encoder, request: EncodeRequest) -> EncodeResult:
+    def _encode_again(encoder: Encoder, request: EncodeRequest) -> EncodeResult:
         """Encode the same card once more. Where its presence isn't told, it has to be announced anew."""
-        Conformance.announce_again(encoder)
+        Conformance._announce_again(encoder)
         return encoder.encode(request)
 
     @staticmethod
-    def announce_again(encoder: Encoder) -> None:
+    def _announce_again(encoder: Encoder) -> None:
         """Have the same card announced, where that is needed before it is encoded or scanned once more."""
         if not encoder.capabilities.presence:
             assert encoder.wait_for_card()
 
     @staticmethod
-    def interrupted(encoder: Encoder, wait: Callable[[], bool]) -> bool:
+    def _interrupted(encoder: Encoder, wait: Callable[[], bool]) -> bool:
         """What the wait returns after an interrupt from another thread."""
         timer = threading.Timer(0.02, encoder.interrupt)
         timer.start()
@@ -112,7 +113,7 @@ class Conformance:
             timer.join()
 
     @staticmethod
-    def check_progress(progress: list[Progress]) -> None:
+    def _check_progress(progress: list[Progress]) -> None:
         """Stages come in order, and each counts up to its total."""
         order = list(Stage)
         stages = [order.index(step.stage) for step in progress]

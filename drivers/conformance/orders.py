@@ -52,7 +52,7 @@ class VendorConformance(Conformance):
 
     def test_makes_the_key_that_was_ordered(self, encoder: Encoder, feeder: KeyFeeder) -> None:
         """The rooms and times are what the vendor's software put on the key."""
-        card = self.put(encoder, feeder)
+        card = self._put(encoder, feeder)
         result = encoder.encode(self._request())
         assert feeder.holds(card) == (self.rooms, STARTS, ENDS)
         assert feeder.opens(card)
@@ -64,7 +64,7 @@ class VendorConformance(Conformance):
 
     def test_binds_once_before_the_first_change(self, encoder: Encoder, feeder: KeyFeeder) -> None:
         """At `bind` the key is as it was found, and the vendor's software has made none."""
-        card = self.put(encoder, feeder)
+        card = self._put(encoder, feeder)
         seen: list[tuple[FoundCard, Key | None, int]] = []
 
         def bind(found: FoundCard) -> None:
@@ -78,7 +78,7 @@ class VendorConformance(Conformance):
 
     def test_a_refusing_bind_changes_nothing(self, encoder: Encoder, feeder: KeyFeeder) -> None:
         """The agent says no: the error passes unchanged and nothing is ordered."""
-        card = self.put(encoder, feeder)
+        card = self._put(encoder, feeder)
         refusal = CredentialCannotBeReissued("not this one")
 
         def refuse(_: FoundCard) -> None:
@@ -93,69 +93,69 @@ class VendorConformance(Conformance):
         """It is bound and verified all the same. An encoder that can't read keys can't know."""
         if not encoder.capabilities.scans:
             pytest.skip("this encoder doesn't scan")
-        card = self.put(encoder, feeder)
+        card = self._put(encoder, feeder)
         encoder.encode(self._request())
         recorder = Recorder()
-        assert self.encode_again(encoder, recorder.request(self._order())).written == 0
+        assert self._encode_again(encoder, recorder.request(self._order())).written == 0
         assert len(recorder.found) == 1
         assert feeder.holds(card) == (self.rooms, STARTS, ENDS)
         assert feeder.made() == 1
 
     def test_a_key_becomes_that_of_a_changed_order(self, encoder: Encoder, feeder: KeyFeeder) -> None:
         """The stay is longer now, and one room is enough."""
-        card = self.put(encoder, feeder)
+        card = self._put(encoder, feeder)
         encoder.encode(self._request())
         later = ENDS + timedelta(days=1)
         order = KeyOrder(self.rooms[:1], STARTS, later, joins=False, number=self.number)
-        self.encode_again(encoder, Recorder().request(order))
+        self._encode_again(encoder, Recorder().request(order))
         assert feeder.holds(card) == (self.rooms[:1], STARTS, later)
 
     def test_a_joining_key_leaves_the_first_one_working(self, encoder: Encoder, feeder: KeyFeeder) -> None:
         """One more key for the same guests; a key that doesn't join is the next guests', and voids both."""
-        first = self.put(encoder, feeder)
+        first = self._put(encoder, feeder)
         encoder.encode(self._request())
-        second = self.replace(encoder, feeder)
+        second = self._replace(encoder, feeder)
         encoder.encode(self._request(joins=True))
         assert feeder.holds(second) == feeder.holds(first) == (self.rooms, STARTS, ENDS)
         assert (feeder.opens(first), feeder.opens(second)) == (True, True)
-        third = self.replace(encoder, feeder)
+        third = self._replace(encoder, feeder)
         encoder.encode(self._request())
         assert [feeder.opens(key) for key in (first, second, third)] == [False, False, True]
 
     def test_reports_progress(self, encoder: Encoder, feeder: KeyFeeder) -> None:
         """Stages come in order, and each counts up to its total."""
-        self.put(encoder, feeder)
+        self._put(encoder, feeder)
         recorder = Recorder()
         encoder.encode(recorder.request(self._order()))
-        self.check_progress(recorder.progress)
+        self._check_progress(recorder.progress)
 
     def test_says_that_there_is_no_key(self, encoder: Encoder, feeder: KeyFeeder) -> None:
         """Encoding and scanning need one, and one that was taken away again isn't there."""
         self._expect_no_key(encoder)
-        self.put(encoder, feeder)
+        self._put(encoder, feeder)
         feeder.take()
         self._expect_no_key(encoder)
         assert feeder.made() == 0
 
     def test_a_room_that_the_vendor_does_not_know_changes_nothing(self, encoder: Encoder, feeder: KeyFeeder) -> None:
         """Another key would be no better: the error is about the credential. It doesn't say which room."""
-        card = self.put(encoder, feeder)
+        card = self._put(encoder, feeder)
         order = KeyOrder((self.unknown_room,), STARTS, ENDS, joins=False, number=self.number)
         with pytest.raises((Unencodable, CredentialCannotBeReissued)) as caught:
             encoder.encode(Recorder().request(order))
         assert (feeder.holds(card), feeder.made()) == (None, 0)
         self._expect_silence(caught.value)
-        self.encode_again(encoder, self._request())
+        self._encode_again(encoder, self._request())
         assert feeder.holds(card) == (self.rooms, STARTS, ENDS)
 
     def test_scans_without_changing(self, encoder: Encoder, feeder: KeyFeeder) -> None:
         """A blank key, and then the one that was made."""
         if not encoder.capabilities.scans:
             pytest.skip("this encoder doesn't scan")
-        card = self.put(encoder, feeder)
+        card = self._put(encoder, feeder)
         assert encoder.scan().state is CardState.BLANK
-        result = self.encode_again(encoder, self._request())
-        self.announce_again(encoder)
+        result = self._encode_again(encoder, self._request())
+        self._announce_again(encoder)
         found = encoder.scan()
         assert found.state is not CardState.BLANK
         assert found.uid == result.uid
@@ -164,19 +164,19 @@ class VendorConformance(Conformance):
 
     def test_refuses_content_that_it_does_not_offer(self, encoder: Encoder, feeder: KeyFeeder) -> None:
         """Nothing is ordered for it."""
-        card = self.put(encoder, feeder)
+        card = self._put(encoder, feeder)
         others: tuple[Content, ...] = (CardNumber(self.number), VendorOrder("visionline"))
         for content in others:
             if type(content) not in encoder.capabilities.contents:
                 with pytest.raises(IncompatibleCardFormat):
                     encoder.encode(Recorder().request(content))
-                self.announce_again(encoder)
+                self._announce_again(encoder)
         assert (feeder.holds(card), feeder.made()) == (None, 0)
 
     def test_signals_never_fail(self, encoder: Encoder, feeder: KeyFeeder) -> None:
         """With a key, without one, and closed."""
         encoder.signal("failed")
-        self.put(encoder, feeder)
+        self._put(encoder, feeder)
         encoder.encode(self._request())
         encoder.signal("done")
         encoder.close()
@@ -188,13 +188,13 @@ class VendorConformance(Conformance):
         encoder.close()
         encoder.wait_for_device(DEADLINE_S)
         encoder.open()
-        card = self.put(encoder, feeder)
+        card = self._put(encoder, feeder)
         encoder.encode(self._request())
         assert feeder.holds(card) == (self.rooms, STARTS, ENDS)
 
     def test_results_do_not_print_rooms_or_numbers(self, encoder: Encoder, feeder: KeyFeeder) -> None:
         """What is logged by accident says nothing."""
-        self.put(encoder, feeder)
+        self._put(encoder, feeder)
         recorder = Recorder()
         request = recorder.request(self._order())
         printed = repr(encoder.encode(request)) + repr(recorder) + repr(request.content)
