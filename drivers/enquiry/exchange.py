@@ -52,6 +52,8 @@ class Enquiry:
         self._acknowledges = answers_are_acknowledged
         self._port: Port | None = None
         self._stream = Stream(check)
+        self._troubled = False
+        """Whether the last exchange ended in trouble, whose rest may still be on its way."""
 
     def connect(self) -> None:
         """See that the software is there: it acknowledges an enquiry.
@@ -60,7 +62,7 @@ class Enquiry:
             EncoderNotOnline: the port can't be opened, or nothing at its end acknowledges.
         """
         try:
-            self._ready()
+            self._ready(_nothing)
         except EncoderCommunicationTimeout as error:
             raise EncoderNotOnline(
                 error.message,
@@ -75,7 +77,7 @@ class Enquiry:
             self._port = None
 
     def wake(self) -> None:
-        """Make `ask` call its `on_wake` now, if it waits for an answer. Thread-safe; never raises."""
+        """Make `ask` call its `on_wake` now, if it waits for something. Thread-safe; never raises."""
         port = self._port
         if port is not None:
             port.wake()
@@ -96,12 +98,13 @@ class Enquiry:
                 return self._ask(payload, changes, on_wake)
             except (EncoderError, Lost):
                 self.close()  # an answer that comes late must not be taken for the next one's
+                self._troubled = True
                 raise
 
     def _ask(self, payload: bytes, changes: bool, on_wake: Callable[[], None]) -> bytes:
         trouble = "doesn't take the message"
         for _ in range(self._tries):
-            port = self._ready()
+            port = self._ready(on_wake)
             try:
                 item = self._hand_over(port, payload, changes, on_wake)
                 if item is Control.ACK:
@@ -164,28 +167,31 @@ class Enquiry:
                 wait_s = self._ack_s
         raise AssertionError("the last try returns or raises")
 
-    def _ready(self) -> Port:
+    def _ready(self, on_wake: Callable[[], None]) -> Port:
         """Enquire until the software is ready. A connection that was closed meanwhile is made anew, once."""
         if self._port is not None:
             try:
-                return self._enquire(self._port)
+                return self._enquire(self._port, on_wake)
             except EncoderNotOnline:
                 self.close()
         self._port = self._open_port()
         try:
-            return self._enquire(self._port)
+            if self._troubled:
+                self._port.discard(_NOT_READY_S)
+                self._troubled = False
+            return self._enquire(self._port, on_wake)
         except EncoderError:
             self.close()
             raise
 
-    def _enquire(self, port: Port) -> Port:
+    def _enquire(self, port: Port, on_wake: Callable[[], None]) -> Port:
         trouble = "doesn't answer"
         for _ in range(self._tries):
             port.discard()
             self._stream = Stream(self._check)
             port.write(ENQ)
             try:
-                item = self._next(port, self._ack_s, _nothing)
+                item = self._next(port, self._ack_s, on_wake)
             except Silence:
                 continue
             except Malformed:
@@ -203,8 +209,6 @@ class Enquiry:
             left = deadline - monotonic()
             if left <= 0:
                 raise Silence(f"The software at {port.name} did not answer within {wait_s:g} seconds.", b"")
-            data = port.read_some(left)
-            if not data:
-                on_wake()
-            self._stream.feed(data)
+            on_wake()  # before each wait, too: a call that came earlier may have woken a wait that didn't heed it
+            self._stream.feed(port.read_some(left))
         return item

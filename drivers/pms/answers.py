@@ -6,33 +6,16 @@ EN and the other meaning of NF are 1C:Hotel's. TESA's are 1C:Hotel's alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from drivers.enquiry.refusals import Refusal
 from drivers.errors import (
     CredentialCannotBeReissued,
     EncoderCommunicationTimeout,
-    EncoderError,
     EncoderNotOnline,
     IncompatibleCardFormat,
     NoCredentialOnEncoder,
     UncategorizedError,
     Unencodable,
 )
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """One way to say no. `settled`: as an answer to an order, it says that the card was not touched."""
-
-    type: type[EncoderError]
-    message: str
-    next_step: str
-    settled: bool = True
-
-    def error(self, code: str) -> EncoderError:
-        """It as an error."""
-        return self.type(f"{self.message} ({code})", next_step=self.next_step, code=code)
-
 
 _VENDOR = "Look at the encoder in the lock vendor's own software."
 _NO_CARD = Refusal(NoCredentialOnEncoder, "No card was put into the encoder in time.", "Put a card in and try again.")

@@ -22,7 +22,6 @@ from drivers.enquiry import Check, Enquiry, KeyEncoder, KeyOptions, LocalOrder, 
 from drivers.enquiry.readings import Lies
 from drivers.errors import (
     EncoderCommunicationTimeout,
-    EncoderError,
     IncompatibleCardFormat,
     UncategorizedError,
     Unencodable,
@@ -160,15 +159,11 @@ class PmsEncoder(KeyEncoder):
                 raise Malformed("it is what was sent")
             if answer[0] == fields[0]:
                 return answer
-            raise self._refused(answer[0], changes=changes)
+            if (refusal := self._refusals.get(answer[0])) is None:
+                raise Malformed("it is no answer to what was asked")
+            raise refusal.error(answer[0], changes=changes)
         except Malformed as error:
             self._enquiry.close()
             if changes:
                 raise Lost(f"The answer can't be understood: {error}.") from error
             raise
-
-    def _refused(self, code: str, *, changes: bool) -> EncoderError | Lost | Malformed:
-        refusal = self._refusals.get(code)
-        if refusal is None:
-            return Malformed("it is no answer to what was asked")
-        return refusal.error(code) if refusal.settled or not changes else Lost(f"{refusal.message} ({code})")

@@ -22,7 +22,7 @@ STARTS = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 
 class PmsTroubles(LineTroubles):
     options: ClassVar[dict[str, Any]] = {}
-    positions = 4
+    positions = 3
 
     @pytest.fixture
     def software(self) -> PmsSoftware:
@@ -39,7 +39,7 @@ class PmsTroubles(LineTroubles):
 
     @pytest.fixture
     def encoder(self, line: Line) -> Iterator[Encoder]:
-        options = PmsOptions(port=line.port, time_zone="UTC", pause_s=0, ack_s=0.05, answer_s=0.1, tries=2)
+        options = PmsOptions(port=line.port, time_zone="UTC", pause_s=0, ack_s=0.1, answer_s=0.4, tries=2)
         encoder = PmsEncoder("Desk", options.model_copy(update=self.options))
         encoder.open()
         yield encoder
