@@ -280,6 +280,8 @@ class _Carrying:
         uid = _most(
             job and job["card_uid"], *(row["card_uid"] for row in attempts[-1:]), *(card["uid"] for card in cards)
         )
+        if uid is None and report is not None:
+            uid = ""  # as of a card that has none: there was one, and which it was isn't known any more
         if state is None or (state == "writing" and uid is None):
             return  # the service has it, or there is no card to ask for, and the credential is in doubt
         new = (job or _unreadable_job(job_id, self._now)) | {

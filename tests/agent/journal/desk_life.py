@@ -20,6 +20,7 @@ def sample(name: str, number: str | None = None, **changes: object) -> Intake:
         "acs_credential_id": name,
         "access_method": "card",
         "card_number": number,
+        "acs_system_id": "a system",
         "display_name": f"Guest {name}",
         "warnings": [{"warning_code": "waiting_to_be_issued", "message": "x" * 600}],
     }
@@ -37,6 +38,8 @@ def sample(name: str, number: str | None = None, **changes: object) -> Intake:
         "card_number": number,
         "sort_key": f"2026-11-20 {name}",
         "ends_at": "2999-01-01T00:00:00.000000Z",
+        "acs_system_id": "a system",
+        "by_order": name.startswith("key"),
     }
     return Intake(**(values | changes))
 
@@ -60,12 +63,14 @@ def bound(journal: Journal, name: str) -> tuple[Job, int]:
 
 
 def digest(name: str) -> str:
-    """Of what its card is to hold."""
-    return hashlib.sha256(f"number of {name}".encode()).hexdigest()
+    """Of what its card is to hold: its number, or, of a key, more than that."""
+    what = "order" if name.startswith("key") else "number"
+    return hashlib.sha256(f"{what} of {name}".encode()).hexdigest()
 
 
 def uid(name: str) -> str:
-    return "04" + hashlib.sha256(name.encode()).hexdigest()[:12]
+    """Stripes and keys have none."""
+    return "" if name.startswith(("stripe", "key")) else "04" + hashlib.sha256(name.encode()).hexdigest()[:12]
 
 
 def writing(journal: Journal, name: str) -> tuple[Job, int]:
@@ -95,7 +100,9 @@ def live(journal: Journal, finished: int = 12) -> None:
         report(journal, verified(journal, name), end)
     for n in range(3):
         verified(journal, f"pending-{n}")
-    for name in ("interrupted-0", "interrupted-1"):
+    for name in ("stripe-pending", "key-pending"):
+        verified(journal, name)
+    for name in ("interrupted-0", "interrupted-1", "stripe-interrupted", "key-interrupted"):
         job, attempt = writing(journal, name)
         journal.record_unknown(job, attempt, error_type="encoding_interrupted", error="e")
     job, attempt = writing(journal, "left")

@@ -1,5 +1,6 @@
 import json
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 
 from agent import clock
 from agent.journal import CardStanding, IllegalStep, JobState, Journal, JournalError, OutboxState, Scope
+from agent.journal.schema import MIGRATIONS
+from agent.journal.soundness import first_damage
+from drivers.encoder import CardState, FoundCard
 from tests.agent.journal.samples import SEEN, bind, claimed, intake, journal, next_job, verified, writing
 
 __all__ = ["journal"]
@@ -455,3 +459,136 @@ def test_tampering_with_the_audit_trail_shows(tmp_path: Path) -> None:
 def test_no_card_number_in_the_audit_trail(journal: Journal) -> None:
     verified(journal, claimed(journal), number="4242-secret")
     assert "4242-secret" not in json.dumps(list(journal.audit()))
+
+
+def test_each_encoder_has_its_systems(journal: Journal) -> None:
+    claimed(journal, "c1", acs_system_id="east")
+    claimed(journal, "c2", acs_system_id="west")
+    claimed(journal, "c3")
+
+    def chosen(*systems: str) -> str | None:
+        job = journal.next_job("Desk", Scope(acs_system_ids=systems), picked_only=False)
+        return job and job.acs_credential_id
+
+    assert [chosen(), chosen("west"), chosen("north", "west"), chosen("north")] == ["c1", "c2", "c2", None]
+    journal.pick("c3", actor="me", encoder=None)
+    assert [chosen(), chosen("west")] == ["c3", "c2"]  # what is of no system fits where all are taken
+
+
+def test_what_is_claimable_is_what_some_encoder_writes(journal: Journal) -> None:
+    journal.take_in(
+        [
+            intake("c1", acs_system_id="east"),
+            intake("c2", acs_system_id="west", card_number=None),
+            intake("c3", vendor="visionline"),
+        ],
+        seen_at=SEEN,
+    )
+
+    def claimable(*scopes: Scope) -> list[str]:
+        return journal.claimable(9, scopes=scopes, joiners=True)
+
+    assert claimable() == []
+    assert claimable(Scope(acs_system_ids=("east",))) == ["c1"]
+    assert claimable(Scope(("visionline",)), Scope(acs_system_ids=("west",))) == ["c2", "c3"]
+    assert claimable(Scope(numberless=False)) == ["c1"]
+
+
+@pytest.mark.parametrize("scope", [Scope(), Scope(("visionline", None), ("east",)), Scope(numberless=False), Scope(())])
+def test_a_scope_says_in_python_what_it_says_in_sql(journal: Journal, scope: Scope) -> None:
+    cases = [
+        (vendor, system, number)
+        for vendor in (None, "visionline", "other")
+        for system in (None, "east", "west")
+        for number in (None, "1")
+    ]
+    for n, (vendor, system, number) in enumerate(cases):
+        changes = {"vendor": vendor, "acs_system_id": system, "card_number": number}
+        journal.take_in([intake(f"c{n:02}", **changes)], seen_at=SEEN)
+    said = [f"c{n:02}" for n, case in enumerate(cases) if scope.takes(*case)]
+    assert journal.claimable(99, scopes=[scope], joiners=True) == said
+
+
+def test_what_was_begun_for_one_system_is_not_finished_by_an_encoder_for_another(journal: Journal) -> None:
+    writing(journal, claimed(journal, acs_system_id="east"), uid="")
+    assert journal.next_job("Renamed", Scope(acs_system_ids=("west",)), picked_only=False) is None
+    assert journal.next_job("Renamed", Scope(acs_system_ids=("east",)), picked_only=False) is not None
+    assert journal.next_job("Desk", Scope(acs_system_ids=("west",)), picked_only=False) is not None
+
+
+@pytest.mark.promise(4)
+def test_cards_without_a_uid_are_not_remembered(journal: Journal) -> None:
+    job = claimed(journal, "c1")
+    verified(journal, job, uid="")
+    assert journal._database.rows("SELECT * FROM cards") == []
+    assert journal.cards_of("c1") == []
+    assert journal.is_being_issued("c1")
+    entry = journal.report_of(job.job_id)
+    assert entry is not None
+    journal.record_acknowledged(entry)
+    assert not journal.is_being_issued("c1")
+    assert journal.last_verified_uid("Desk") == ""
+
+
+@pytest.mark.promise(5)
+def test_an_interrupted_card_without_a_uid_is_nobody_elses_to_finish(journal: Journal) -> None:
+    """That another encoder has one without a UID too doesn't make it this one."""
+    job = claimed(journal, "c1")
+    writing(journal, job, uid="")
+    found = FoundCard("", "stripe", CardState.BLANK)
+    other = journal.next_job("Other", Scope(), picked_only=False, others=["Desk"], card=found)
+    assert other is None
+    own = journal.next_job("Desk", Scope(), picked_only=False, others=["Other"], card=found)
+    assert own is not None
+    assert own.job_id == job.job_id
+    released = journal.release_card(job.job_id, actor="me", reason="lost")
+    assert (released.state, released.card_uid) == (JobState.CLAIMED, None)
+    assert not journal.may_be_on_a_card("c1")
+
+
+def test_a_card_without_a_uid_that_was_left_is_as_if_never_touched(journal: Journal) -> None:
+    job = claimed(journal, "c1")
+    attempt = writing(journal, job, uid="")
+    assert journal.may_be_on_a_card("c1")
+    journal.record_left(job, attempt, error_type="no_credential_on_encoder", error="e")
+    assert not journal.may_be_on_a_card("c1")
+    journal.cancel(job.job_id, actor="agent", code="expired", reason="r")
+    assert journal.to_take_back("") == []
+
+
+def test_a_key_may_be_made_on_any_card_and_by_one_desk(journal: Journal) -> None:
+    """The vendor's system voids the one before: so it needs a claim, and isn't kept for the card of before."""
+    journal.take_in([intake("c1", issued=True, by_order=True), intake("c2", issued=True)], seen_at=SEEN)
+    jobs = {job.acs_credential_id: job for job in journal.queue()}
+    assert (jobs["c1"].needs_a_claim, jobs["c2"].needs_a_claim) == (True, False)
+    assert journal.claimable(9, scopes=[Scope()], joiners=True) == ["c1"]
+    assert journal.claim(joiners=True, only_issued=True) == 1
+    journal.claim(joiners=True)
+    blank = FoundCard("04ff", "key", CardState.BLANK)
+    chosen = journal.next_job("Desk", Scope(), picked_only=False, card=blank)
+    assert chosen is not None
+    assert chosen.acs_credential_id == "c1"
+
+
+def test_a_journal_of_the_version_before_learns_the_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "j"
+    with closing(sqlite3.connect(path)) as connection:
+        for number, script in enumerate(MIGRATIONS[:5], start=1):
+            connection.executescript(script)
+            connection.execute(f"PRAGMA user_version = {number}")
+        values = "'waiting', 1, 'waiting_to_be_issued', '', ?, '', 0, 0, NULL, '', '', ''"
+        columns = "acs_credential_id, state, ready, code, reason, credential, digest, reissue, issued, card_number"
+        for name, credential in {
+            "c1": {"acs_credential_id": "c1", "acs_system_id": "east"},
+            "c2": {"acs_credential_id": "c2"},
+        }.items():
+            connection.execute(
+                f"INSERT INTO jobs ({columns}, sort_key, created_at, updated_at) VALUES ('{name}', {values})",
+                (json.dumps(credential),),
+            )
+        connection.commit()
+    journal = Journal(path)
+    assert {job.acs_credential_id: job.acs_system_id for job in journal.queue()} == {"c1": "east", "c2": None}
+    assert not any(job.by_order for job in journal.queue())
+    journal.close()
+    assert first_damage(path) is None

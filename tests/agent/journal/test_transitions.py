@@ -62,7 +62,7 @@ class AnyOrder(RuleBasedStateMachine):
     """Steps in any order, legal or not: what isn't refused keeps the promises."""
 
     ids = st.sampled_from(["c1", "c2", "c3"])
-    uids = st.sampled_from(["04a1", "04a2"])
+    uids = st.sampled_from(["04a1", "04a2", ""])
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,6 +167,10 @@ class AnyOrder(RuleBasedStateMachine):
             "SELECT 1 FROM jobs WHERE state = 'verified' AND job_id NOT IN (SELECT job_id FROM outbox)"
         )
         assert not unreported
+
+    @invariant()
+    def a_card_without_a_uid_is_no_card_that_is_known(self) -> None:
+        assert self.journal.card("") is None
 
     @invariant()
     def one_open_job_for_a_credential(self) -> None:
