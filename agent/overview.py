@@ -102,6 +102,7 @@ def encoder_json(station: Station, acs_encoder_id: str) -> dict[str, Any]:
         "take_the_card_away": station.card_here and station.spent is not None,
         "spent": station.spent and str(station.spent),
         "job_id": station.job.job_id if station.job else None,
+        "acs_credential_id": station.job.acs_credential_id if station.job else None,
         "waits": station.waits,
         "prompt": station.prompt,
         "progress": progress

@@ -67,10 +67,22 @@ def _watch(control: Control, acs_credential_id: object, show: Show) -> None:
         # Only a convenience: whatever happens to the stream, the outcome comes by another way.
         with contextlib.suppress(Exception):
             for kind, data in control.events():
-                if kind == "progress" and acs_credential_id in (None, data["acs_credential_id"]):
-                    show(data)
+                steps = [data] if kind == "progress" else _under_way(control) if kind == "state" else []
+                for step in steps:
+                    if acs_credential_id in (None, step["acs_credential_id"]):
+                        show(step)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _under_way(control: Control) -> list[Mapping[str, Any]]:
+    """What encoders were asking for before anybody listened, as the steps that said so."""
+    nowhere = {"stage": "looking", "done": 0, "total": 0}
+    return [
+        (encoder["progress"] or nowhere) | {name: encoder[name] for name in ("prompt", "acs_credential_id")}
+        for encoder in control.get("/api/state", jobs=1)["encoders"]
+        if encoder["prompt"]
+    ]
 
 
 def _bar() -> Progress:
@@ -98,7 +110,7 @@ def _in_lines(output: Output) -> Show:
     def show(step: Mapping[str, Any]) -> None:
         nonlocal said
         if step["prompt"] not in ("", said):
-            output.note(step["prompt"])
-        said = step["prompt"]
+            said = step["prompt"]
+            output.note(said)
 
     return show

@@ -3,6 +3,9 @@ from pathlib import Path
 import pytest
 
 from agent.config import ConfigError, load
+from tests.agent.unseen import drivers
+
+__all__ = ["drivers"]
 
 GOOD = """\
 [service]
@@ -114,3 +117,53 @@ def test_plain_http_on_loopback(tmp_path: Path, host: str) -> None:
 
 def test_ipv6_desk(tmp_path: Path) -> None:
     assert load(written(tmp_path, GOOD + '[desk]\nlisten = "[::1]:0"\n')).desk.address == ("::1", 0)
+
+
+BOTH = """\
+[service]
+endpoint = "https://service.example"
+[[encoder]]
+name = "Chips"
+driver = "virtual"
+{chips}
+[[encoder]]
+name = "Keys"
+driver = "keymaking"
+{keys}
+"""
+
+
+def both(tmp_path: Path, chips: str, keys: str) -> Path:
+    return written(tmp_path, BOTH.format(chips=chips, keys=keys))
+
+
+@pytest.mark.usefixtures("drivers")
+@pytest.mark.parametrize(
+    ("chips", "keys", "line"),
+    [
+        ("", "", 3),
+        ('acs_system_ids = ["a"]', "", 6),
+        ("", 'acs_system_ids = ["b"]', 3),
+        ('acs_system_ids = ["a", "b"]', 'acs_system_ids = ["b"]', 6),
+    ],
+)
+@pytest.mark.promise(4)
+def test_one_credential_must_not_become_two_things(tmp_path: Path, chips: str, keys: str, line: int) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(both(tmp_path, chips, keys))
+    assert f"line {line}: encoder[1]" in str(caught.value)
+    assert "'Chips' writes card numbers, and 'Keys' has keys made" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("drivers")
+def test_both_kinds_where_their_systems_are_named(tmp_path: Path) -> None:
+    config = load(both(tmp_path, 'acs_system_ids = ["a"]', 'acs_system_ids = ["b", "c"]'))
+    assert [encoder.acs_system_ids for encoder in config.encoder] == [("a",), ("b", "c")]
+
+
+@pytest.mark.usefixtures("drivers")
+def test_two_of_one_kind_need_no_systems(tmp_path: Path) -> None:
+    text = BOTH.format(chips="", keys="")
+    load(written(tmp_path, text.replace('driver = "keymaking"', 'driver = "swiped"')))
+    load(written(tmp_path, text.replace('driver = "virtual"', 'driver = "keymaking"')))

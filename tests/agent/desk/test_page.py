@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,11 +15,16 @@ from playwright.async_api import Locator, Page, expect
 from agent import overview
 from agent.journal import JobState
 from drivers import steps
+from tests.agent.guests import create, poll
+from tests.agent.unseen import desk_with, drivers, guest_key, keymaking, swiped, table
 from tests.rig.agent import VIRTUAL, Running, running_agent
 from tests.rig.browser import Visit, browser_page
 from tests.rig.lies import says
 from tests.rig.sandbox import Sandbox, running_sandbox
 from tests.rig.scripted import error, lying
+from tests.rig.unseen import PUT_A_CARD, SWIPE_TO_VERIFY, SWIPE_TO_WRITE, Card
+
+__all__ = ["drivers"]
 
 pytestmark = pytest.mark.browser
 
@@ -242,3 +247,68 @@ async def test_an_encoder_that_hangs(auto: Running, visit: Visit, monkeypatch: p
         steps.observe()
         let_go.set()
     await expect(big_line(visit.page)).to_have_text("Done – take the card away")
+
+
+@pytest.fixture
+def empty() -> Iterator[Sandbox]:
+    """A service without guests."""
+    with running_sandbox(cards=0) as sandbox:
+        with sandbox.client() as service:
+            for credential in service.post("/acs/credentials/list", json={}).json()["acs_credentials"]:
+                service.post("/acs/credentials/delete", json={"acs_credential_id": credential["acs_credential_id"]})
+        yield sandbox
+
+
+@pytest.mark.usefixtures("drivers")
+async def test_a_vendors_encoder_asks_for_its_card_on_the_page(tmp_path: Path, empty: Sandbox, visit: Visit) -> None:
+    page = visit.page
+    with empty.client() as service:
+        guest_key(service, "1001")
+    async with desk_with(tmp_path, empty, table("keymaking")) as desk:
+        await page.goto(await desk.link())
+        await expect(big_line(page)).to_have_text(PUT_A_CARD)
+        # Nobody has come yet: it may still be taken out of the encoder's hands.
+        await page.locator("#queue .row").get_by_role("button", name=re.compile("Hold")).click()
+        await expect(page.locator("#held .row")).to_be_visible()
+        await expect(big_line(page)).to_have_text("Ready")
+        await page.locator("#held .row").get_by_role("button", name=re.compile("Let it go on")).click()
+        await expect(big_line(page)).to_have_text(PUT_A_CARD)
+        keymaking(desk).faults.append("lost")
+        keymaking(desk).bring(card := Card())
+        await expect(page.locator(".encoder .small")).to_contain_text("whether the key was made")
+        await expect(page.locator(".encoder .small")).not_to_contain_text("card :")
+        keymaking(desk).bring(card)
+        await expect(page.locator("#recent .row")).to_contain_text("Issued")
+        await expect(page.locator("body")).not_to_contain_text("take the card away")
+
+
+@pytest.mark.usefixtures("drivers")
+async def test_a_stripe_is_swiped_again_when_the_page_says_so(tmp_path: Path, empty: Sandbox, visit: Visit) -> None:
+    page = visit.page
+    with empty.client() as service:
+        create(service, "1001")
+    async with desk_with(tmp_path, empty, table("swiped")) as desk:
+        await poll(desk)
+        await page.goto(await desk.link())
+        await expect(big_line(page)).to_have_text("Swipe a card")
+        await expect(page.locator(".encoder .small")).to_contain_text("Next:")
+        foreign = Card(foreign=True)
+        swiped(desk).bring(foreign)
+        await expect(big_line(page)).to_contain_text("Trouble: The card holds something")
+        await expect(page.get_by_role("button", name="Write over the card")).to_be_visible()
+        stripe = Card()
+        swiped(desk).bring(stripe)
+        await expect(big_line(page)).to_have_text(SWIPE_TO_WRITE)
+        await expect(page.locator("#queue .row").get_by_role("button")).to_have_count(0)
+        swiped(desk).bring(stripe)
+        await expect(big_line(page)).to_have_text(SWIPE_TO_VERIFY)
+        swiped(desk).bring(Card())  # another one
+        await expect(big_line(page)).to_have_text("Trouble: swipe the same card again")
+        await expect(page.locator(".encoder .small")).to_contain_text("What was swiped last")
+        swiped(desk).bring(stripe)
+        await expect(page.locator("#recent .row")).to_contain_text("Issued")
+        await page.get_by_role("button", name="Scan a card").click()
+        await expect(big_line(page)).to_contain_text("to be read")
+        swiped(desk).bring(stripe)
+        await expect(page.locator("#notices .notice.done")).to_contain_text("Match")
+        await expect(page.locator("body")).not_to_contain_text("take the card away")
