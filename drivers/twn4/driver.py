@@ -68,7 +68,7 @@ class Twn4Encoder(Encoder):
         try:
             for crc in (False, True):
                 with suppress(EncoderCommunicationTimeout):
-                    version = firmware.version_of(line, TwnCodec("ascii", crc), _STRANGER_S)
+                    version = Reader(line, TwnCodec("ascii", crc), _STRANGER_S).ask_version()
                     return Attached(f"Elatec {version}", {"port": port, "crc": crc})
         except EncoderError:
             return None

@@ -11,7 +11,7 @@ from pathlib import Path
 from drivers.errors import EncoderCommunicationTimeout, EncoderNotOnline
 from drivers.port import Port
 from drivers.twn4.frames import TwnCodec
-from drivers.twn4.reader import Disturbed, Reader
+from drivers.twn4.reader import Reader
 
 _ELATEC = 0x09D8
 USB_SERIAL = frozenset({(_ELATEC, 0x0420)})
@@ -21,7 +21,6 @@ _OTHER_FIRMWARES = {0x0410: "a keyboard", 0x0427: "a CCID reader", 0x0428: "a CC
 
 _SYSFS = Path("/sys/bus/usb/devices")
 _LOAD = "Load a Simple Protocol firmware (TWN4_..._PRS....bix) onto the reader with Elatec's AppBlaster"
-_CALLED = "TWN4"
 _OTHER_SETTING_S = 1.0
 """How long each other setting is tried. A binary reader that was spoken to in ASCII is thought to be deaf for less."""
 
@@ -40,27 +39,12 @@ def greeted(port: Port, line: TwnCodec, timeout_s: float) -> Reader:
         except EncoderCommunicationTimeout as error:
             if not greetings_left:
                 raise _explained(port, line) from error
-    if not reader.version.startswith(_CALLED):
-        raise _stranger(port, reader.version)
     return reader
 
 
-def version_of(port: Port, line: TwnCodec, timeout_s: float) -> str:
-    """What the TWN4 on this port calls itself.
-
-    Raises:
-        EncoderCommunicationTimeout: there is none that speaks so.
-        EncoderNotOnline: the port is gone.
-    """
-    version = Reader(port, line, timeout_s).ask_version()
-    if not version.startswith(_CALLED):
-        raise Disturbed(f"The device on {port.name} is no TWN4.")
-    return version
-
-
-def other_firmware(sysfs: Path = _SYSFS) -> EncoderNotOnline | None:
+def other_firmware() -> EncoderNotOnline | None:
     """The error for a TWN4 that is plugged in with a firmware that is no serial device; None where there is none."""
-    for device in sorted(sysfs.glob("*")):
+    for device in sorted(_SYSFS.glob("*")):
         if _number(device / "idVendor") == _ELATEC and (what := _OTHER_FIRMWARES.get(_number(device / "idProduct"))):
             return EncoderNotOnline(
                 f"The TWN4 that is plugged in has a firmware that makes it {what}.",
@@ -87,7 +71,7 @@ def _explained(port: Port, configured: TwnCodec) -> EncoderNotOnline:
         if line == configured:
             continue
         try:
-            version_of(port, line, _OTHER_SETTING_S)
+            Reader(port, line, _OTHER_SETTING_S).ask_version()
         except EncoderCommunicationTimeout:
             continue
         return EncoderNotOnline(
@@ -95,13 +79,7 @@ def _explained(port: Port, configured: TwnCodec) -> EncoderNotOnline:
             next_step=f"Set {line} in the encoder's options.",
         )
     return EncoderNotOnline(
-        f"What is on {port.name} does not answer in Elatec's Simple Protocol.",
-        next_step=f"Check the port, and that the option baud is the reader's. {_LOAD}, if it has another one; then "
-        "unplug it and plug it in again.",
-    )
-
-
-def _stranger(port: Port, version: str) -> EncoderNotOnline:
-    return EncoderNotOnline(
-        f"The device on {port.name} is no TWN4: it calls itself {version!r}.", next_step="Check the option port."
+        f"No TWN4 on {port.name} answers in Elatec's Simple Protocol.",
+        next_step="Check the encoder's options port, baud, framing and crc: they must be what the firmware is set to. "
+        f"{_LOAD}, if it has another one; then unplug it and plug it in again.",
     )

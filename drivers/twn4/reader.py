@@ -25,6 +25,7 @@ _QUIET_S = {"ascii": 0.03, "binary": 0.1}
 """Seconds without a byte for the line to count as quiet: USB bridges hold bytes back for up to 16 ms, and a binary
 frame that broke off has to be given up by the reader."""
 _NOISE_AT_MOST_S = 1.0
+_CALLED = "TWN4"
 
 
 class Disturbed(EncoderCommunicationTimeout):
@@ -55,18 +56,27 @@ class Reader:
         self._line = line
         self._timeout_s = timeout_s
         self._in_step = False
+        self._has_lights = False
 
     def greet(self) -> None:
         """Bring the line into step, ask for the version, and have the reader look for ISO 14443 A tags alone."""
         self.version = self.ask_version()
         self._in_step = True
-        self._set_up()
+        self._ask(codec.ONLY_ISO14443A, _nothing)
+        try:
+            self._ask(codec.LIGHTS, _nothing)
+            self._has_lights = True
+        except UnknownFunction:
+            self._has_lights, self._in_step = False, True
 
     def ask(self, command: bytes, parse: Callable[[bytes], T]) -> T:
-        """What `parse` makes of the answer's data. It changes nothing, and is asked once more after trouble."""
+        """What `parse` makes of the answer's data. It changes nothing, and is asked once more after trouble.
+
+        A function that isn't known counts as such: without check bytes, the reader may have heard another one.
+        """
         try:
             return self._ask(command, parse)
-        except EncoderCommunicationTimeout:
+        except (EncoderCommunicationTimeout, UnknownFunction):
             return self._ask(command, parse)
 
     def tell(self, command: bytes) -> bool:
@@ -83,10 +93,9 @@ class Reader:
         return found.uid if found is not None and found.tag_type == codec.ISO14443A else None
 
     def show(self, *commands: bytes) -> None:
-        """Lights and beeps, which not every reader has. Never raises."""
-        with suppress(EncoderCommunicationTimeout, UncategorizedError):
-            for command in commands:
-                self._ask(command, _nothing)
+        """Lights and beeps, where there are any."""
+        for command in commands if self._has_lights else ():
+            self._ask(command, _nothing)
 
     def _ask(self, command: bytes, parse: Callable[[bytes], T]) -> T:
         if not self._in_step:
@@ -101,9 +110,9 @@ class Reader:
                     raise Malformed(answer.meaning)
             except Malformed as error:
                 raise self._disturbed(error) from error
-        self._in_step = True
         if not answer.done:
             raise UnknownFunction(f"The reader's firmware ({self.version}) lacks the function {command[:2].hex()}.")
+        self._in_step = True
         return result
 
     def _exchange(self, command: bytes) -> codec.Answer:
@@ -134,7 +143,7 @@ class Reader:
         return Disturbed(f"The reader on {self._port.name} can't be understood: {error}")
 
     def ask_version(self) -> str:
-        """Bring the line into step, and ask for the version."""
+        """Bring the line into step, and ask for the version. What doesn't call itself a TWN4 has not answered."""
         if self._line.framing == "ascii":
             self._port.write(CR)
         self._port.discard(_QUIET_S[self._line.framing], _NOISE_AT_MOST_S)
@@ -144,14 +153,9 @@ class Reader:
             while (left := deadline - monotonic()) > 0:
                 with suppress(Malformed):
                     answer = codec.parse_answer(self._line.decode(self._receive(left)))
-                    if answer.done:
-                        return codec.parse_text(answer.data)
+                    if answer.done and (version := codec.parse_text(answer.data)).startswith(_CALLED):
+                        return version
         raise Disturbed(f"The reader on {self._port.name} can't be understood: it talks without end.")
-
-    def _set_up(self) -> None:
-        self._ask(codec.ONLY_ISO14443A, _nothing)
-        with suppress(UnknownFunction):
-            self._ask(codec.LIGHTS, _nothing)
 
 
 def _nothing(data: bytes) -> None:

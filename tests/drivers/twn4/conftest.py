@@ -4,36 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from drivers.conformance import TagHands
 from drivers.port.simulated import Line
 from drivers.twn4.driver import Twn4Encoder, Twn4Options
 from drivers.twn4.simulator import SimulatedTwn4
 from drivers.virtual.cards import VirtualClassic, VirtualType2
-from tests.rig.cards import fresh_card, text_on
 
 
-class FieldFeeder:
-    """Lays virtual cards into a simulated reader's field."""
-
-    def __init__(self, device: SimulatedTwn4, kind: str) -> None:
-        self._device = device
-        self._kind = kind
-        self._cards: dict[str, VirtualType2 | VirtualClassic] = {}
-
-    def put(self) -> str:
-        card = fresh_card(self._kind)
-        uid = card.uid().hex()
-        self._cards[uid] = card
-        self.put_again(uid)
-        return uid
-
-    def put_again(self, uid: str) -> None:
-        self._device.put(self._cards[uid])
-
-    def take(self) -> None:
-        self._device.take()
-
-    def holds(self, uid: str) -> str | None:
-        return text_on(self._cards[uid])
+class FieldFeeder(TagHands):
+    """Lays virtual tags into a simulated reader's field."""
 
     def card(self, uid: str) -> VirtualType2 | VirtualClassic:
         return self._cards[uid]
