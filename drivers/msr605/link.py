@@ -12,7 +12,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TypeVar
 
-from drivers.errors import EncoderCommunicationTimeout, EncoderError
+from drivers.errors import EncoderCommunicationTimeout
 from drivers.layouts.tracks import Track
 from drivers.msr605 import codec
 from drivers.msr605.bits import BITS
@@ -169,10 +169,7 @@ class Link:
         self._port.wake()
 
     def close(self) -> None:
-        """Let the port go, and the device wait for nothing. Never raises."""
-        with suppress(EncoderError):
-            if not self._idle:
-                self._port.write(codec.RESET)
+        """Let the port go. Never raises."""
         self._port.close()
 
     def _answer(self, parse: Callable[[bytes], T | None], timeout_s: float, stop: Callable[[], bool]) -> T | None:

@@ -262,7 +262,7 @@ class Msr605Simulator:
             said += simulated_blocks.characters(bits, self.bits[track - 1]) if raw else self._decoded(track, text)
         if not any("1" in bits for bits in stripe.bits.values()):
             return said + b"?\x1c\x1b" + self.blank_status
-        return said + b"?\x1c" + (_ERROR if bad else _OK)
+        return said + b"?\x1c" + (_ERROR if bad and not raw else _OK)  # what it reads raw it doesn't understand
 
     def _decoded(self, track: int, text: str | None) -> bytes:
         if text:
