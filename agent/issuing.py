@@ -13,7 +13,6 @@ import asyncio
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, TypeVar
 
 import structlog
@@ -22,15 +21,16 @@ from agent import clock
 from agent.card_policy import Knowledge, key_refusal, needs_the_service, other_card, refusal
 from agent.claims import Claims
 from agent.config import Overwrite
-from agent.content import Doors, IncompleteOrder, content_for, digest_of, vendor_of
+from agent.content import Doors, IncompleteOrder, digest_of
 from agent.credential import Credential, MalformedCredential, read
 from agent.eligibility import Action, Decision, decide
-from agent.journal import Card, CardStanding, IllegalStep, Job, JobState, Journal, JournalError
-from agent.service import Gone, Refused, Service, ServiceError, Unreachable
+from agent.holders import holders
+from agent.journal import Card, IllegalStep, Job, JobState, Journal, JournalError
+from agent.service import Gone, Refused, Service, ServiceError
+from agent.wanted import NotEncodable, Wanted, asks_for_cards, deleted, takes_too_long, wont_say
 from drivers.content import CardNumber, Content, KeyOrder
 from drivers.encoder import CardState, Encoder, EncodeRequest, EncodeResult, FoundCard, Progress
 from drivers.errors import (
-    BridgeDisconnected,
     CredentialDeleted,
     EncoderError,
     EncodingInterrupted,
@@ -46,14 +46,6 @@ T = TypeVar("T")
 _LONGEST_WAIT_S = 5.0
 
 
-class NotEncodable(EncoderError):
-    """The credential, not the card, is why nothing was written: the decision has changed since the job was claimed."""
-
-    type = "credential_cannot_be_reissued"
-    exit_code = 12
-    default_next_step = "Nothing has to be done at the encoder: the queue shows what it waits for."
-
-
 class WrongCard(EncodingInterrupted):
     """Another card came than the one whose writing was interrupted: trying again with it makes no difference."""
 
@@ -62,19 +54,6 @@ class WrongCard(EncodingInterrupted):
 
 class _ContentChanged(EncoderError):
     """The service changed what is to be written after the driver was asked to write it."""
-
-
-def _wont_say(error: ServiceError) -> BridgeDisconnected:
-    return BridgeDisconnected(f"The service won't say how the credential stands. {error}")
-
-
-def _deleted() -> CredentialDeleted:
-    return CredentialDeleted("The credential was deleted at the service.")
-
-
-def asks_for_cards(encoder: Encoder) -> bool:
-    """Whether it has to have its job before it asks for a card, as a vendor's own encoder does."""
-    return not encoder.capabilities.presence and KeyOrder in encoder.capabilities.contents
 
 
 Answer = Credential | ServiceError | MalformedCredential
@@ -107,6 +86,7 @@ class Issuing:
         self.claims = claims
         self.overwrite = overwrite
         self.found: FoundCard | None = None
+        self.wanted = Wanted(encoder, journal, service)
         self._refresh = refresh
         self._on_progress = on_progress
         self._on_card = on_card
@@ -134,7 +114,7 @@ class Issuing:
 
     async def _encode_once(self, job: Job, in_thread: InThread, still_there: str | None) -> None:
         loop = asyncio.get_running_loop()
-        content, doors = await self._content(job)
+        content, doors = await self.wanted.of(job)
         # Where the card is there, the service is asked while that is looked at; else somebody has to bring it first.
         fresh = None if asks_for_cards(self.encoder) else loop.create_task(self.latest(job))
         encoding = _Encoding(self, job, content, doors, loop, fresh, still_there)
@@ -162,7 +142,7 @@ class Issuing:
                 self._follow_service(job, await (encoding.fresh or self.latest(job)))
             if encoding.attempt is None and isinstance(error, Unencodable):
                 code = "order_does_not_fit" if isinstance(content, KeyOrder) else "number_does_not_fit"
-                raise self._held(
+                raise self.wanted.held(
                     job, code, str(error), NotEncodable(error.message, next_step=error.next_step)
                 ) from error
             raise
@@ -171,88 +151,13 @@ class Issuing:
                 encoding.fresh.cancel()
                 await asyncio.gather(encoding.fresh, return_exceptions=True)
 
-    def _held(self, job: Job, code: str, reason: str, error: NotEncodable) -> NotEncodable:
-        """The error, after the job was put on hold for it."""
-        self.journal.hold(job.job_id, actor="agent", code=code, reason=reason)
-        return error
-
-    async def _content(self, job: Job) -> tuple[Content, Doors | None]:
-        """What is to be written according to the credential that was claimed, and the doors that an order names.
-
-        Raises:
-            NotEncodable: it can't be told; the job is held.
-            CredentialDeleted: the service has it no more.
-            BridgeDisconnected: an order needs the service's word.
-        """
-        try:
-            credential = read(job.credential)
-        except MalformedCredential as error:
-            problem = f"The service's data on this credential can't be read: {error.problem}."
-            raise self._held(job, "malformed", error.problem, NotEncodable(problem)) from error
-        doors = None
-        if self.makes_keys and vendor_of(credential) is None:
-            try:
-                listed = await self.doors(job)
-            except CredentialDeleted:
-                self.journal.record_deleted(job.acs_credential_id)
-                raise
-            if isinstance(listed, ServiceError):
-                raise BridgeDisconnected(f"The service can't be asked which doors the key opens. {listed}") from listed
-            doors = listed
-        try:
-            content = self.content(job, credential, doors)
-        except IncompleteOrder as error:
-            raise self._held(job, "order_incomplete", str(error), NotEncodable(str(error))) from error
-        if content == CardNumber(None) and not self.encoder.capabilities.uids:
-            reason = "It has no number of its own, and this encoder's cards have no UID to take its place."
-            raise self._held(job, "number_does_not_fit", reason, NotEncodable(reason))
-        return content, doors
-
-    @property
-    def makes_keys(self) -> bool:
-        """Whether the encoder is a vendor's own, and is told what key to make."""
-        return KeyOrder in self.encoder.capabilities.contents
-
-    def content(self, job: Job, credential: Credential, doors: Doors | None) -> Content:
-        """What is to be written of this credential.
-
-        Raises:
-            IncompleteOrder: it can't be told.
-        """
-        number_is_uid = self.journal.number_is_uid(job.acs_credential_id, credential.card_number)
-        return content_for(credential, number_is_uid=number_is_uid, doors=doors)
-
-    async def doors(self, job: Job) -> Doors | ServiceError:
-        """The doors that the credential opens now; an error where the service is away.
-
-        Raises:
-            CredentialDeleted: the service has it no more.
-            BridgeDisconnected: the service won't say.
-        """
-        try:
-            async with asyncio.timeout(_LONGEST_WAIT_S):
-                return Doors(await self.service.entrance_names(job.acs_credential_id), self._asked_at(job))
-        except TimeoutError:
-            return _takes_too_long()
-        except Gone as error:
-            raise _deleted() from error
-        except Refused as error:
-            raise _wont_say(error) from error
-        except ServiceError as error:
-            return error
-
-    def _asked_at(self, job: Job) -> datetime:
-        """Now; or, where an order was interrupted, when that was: else no key would be the one that was ordered."""
-        begun = self.journal.last_attempt(job.job_id) if job.state is JobState.WRITING else None
-        return clock.parse(begun["started_at"]) if begun else clock.now()
-
     async def latest(self, job: Job) -> Answer:
         """The service's latest word. A card lies there meanwhile: a service that takes its time counts as away."""
         try:
             async with asyncio.timeout(_LONGEST_WAIT_S):
                 return await self.service.get(job.acs_credential_id)
         except TimeoutError:
-            return _takes_too_long()
+            return takes_too_long(_LONGEST_WAIT_S)
         except (ServiceError, MalformedCredential) as error:
             return error
 
@@ -393,9 +298,9 @@ class _Encoding:
         assert self.fresh is not None
         answer = self._wait(_result(self.fresh))
         if isinstance(answer, Gone):
-            raise _deleted()
+            raise deleted()
         if isinstance(answer, Refused):
-            raise _wont_say(answer)
+            raise wont_say(answer)
         if isinstance(answer, MalformedCredential):
             raise NotEncodable(f"The service's data on this credential can't be read: {answer.problem}.")
         credential = read(self._job.credential) if isinstance(answer, ServiceError) else answer
@@ -410,10 +315,10 @@ class _Encoding:
         """What is to be written by the service's latest word; the doors are those of before where it is away now."""
         doors = self._doors
         if doors is not None:
-            latest = self._wait(self._issuing.doors(self._job))
+            latest = self._wait(self._issuing.wanted.doors(self._job))
             doors = doors if isinstance(latest, ServiceError) else replace(doors, names=latest.names)
         try:
-            return self._issuing.content(self._job, credential, doors)
+            return self._issuing.wanted.content(self._job, credential, doors)
         except IncompleteOrder:
             return None
 
@@ -470,60 +375,8 @@ def _begun_with_this_card(job: Job) -> str:
     )
 
 
-def _takes_too_long() -> Unreachable:
-    return Unreachable(f"The service took more than {_LONGEST_WAIT_S:.0f} seconds.")
-
-
 async def _result(task: asyncio.Task[T]) -> T:
     return await asyncio.shield(task)
-
-
-async def holders(
-    service: Service, claims: Claims, journal: Journal, found: FoundCard, row: Card | None, acs_credential_id: str
-) -> tuple[str, ...] | None:
-    """Credentials other than this one that live on the card, as far as its content, the journal and other desks know.
-
-    None where service or claims can't tell.
-    """
-    try:
-        async with asyncio.timeout(_LONGEST_WAIT_S):
-            return await _holders(service, claims, journal, found, row, acs_credential_id)
-    except (TimeoutError, ServiceError, MalformedCredential):
-        return None
-
-
-async def _holders(
-    service: Service, claims: Claims, journal: Journal, found: FoundCard, row: Card | None, acs_credential_id: str
-) -> tuple[str, ...] | None:
-    candidates: dict[str, Credential] = {}
-    if found.card_number:
-        candidates |= {c.acs_credential_id: c for c in await service.with_card_number(found.card_number)}
-    if row is not None and row.standing is CardStanding.VOID:
-        candidates.pop(row.acs_credential_id, None)  # another card has taken this one's place
-    elif row is not None:
-        try:
-            candidates[row.acs_credential_id] = await service.get(row.acs_credential_id)
-        except Gone:
-            candidates.pop(row.acs_credential_id, None)
-    begun = await claims.begun_elsewhere(found.uid, candidates)
-    if begun is None:
-        return None
-    now = clock.now()
-    # What this desk has verified counts as issued, though the report may still be on its way; and what it has begun has
-    # this card, until that one was read again. A card without a UID may be any that holds the number.
-    written_here = row.acs_credential_id if row is not None and row.standing is not CardStanding.VOID else None
-    return tuple(
-        other.acs_credential_id
-        for other in candidates.values()
-        if other.acs_credential_id != acs_credential_id
-        and (
-            other.is_issued is not False
-            or other.acs_credential_id in (written_here, *begun)
-            or journal.may_have_a_card(other.acs_credential_id)
-            or (not found.uid and journal.is_being_issued(other.acs_credential_id))
-        )
-        and (other.ends is None or other.ends > now)
-    ) + tuple(begun - candidates.keys() - {acs_credential_id})
 
 
 def consented(decision: Decision, job: Job) -> bool:

@@ -25,9 +25,11 @@ from agent.card_policy import OtherCard
 from agent.config import EncoderConfig
 from agent.encoder_thread import EncoderThread
 from agent.events import Events
-from agent.issuing import Issuing, NotEncodable, asks_for_cards
+from agent.issuing import Issuing
 from agent.journal import IllegalStep, Job, JobState, Journal, JournalError, Scope
-from drivers.content import CardNumber, KeyOrder, VendorOrder
+from agent.rest import Rest
+from agent.wanted import NotEncodable, asks_for_cards, makes_keys
+from drivers.content import CardNumber, VendorOrder
 from drivers.encoder import Encoder, FoundCard, Progress
 from drivers.errors import (
     CredentialDeleted,
@@ -45,10 +47,10 @@ _PAUSE_OFFLINE = 1.0
 _PATIENCE_S = 15.0
 _WHEN_THE_JOURNAL_WORKS = "Leave the card there, or put it back later: it is read first, and finished where needed."
 _PAUSE_AFTER_A_RACE = 0.1
+_SOON_S = 2.0
+"""A driver that has asked for a card gives up no sooner than that, unless something else is the matter."""
 _LONGEST_PROMPT_S = 90.0
 """How long a driver may wait for somebody whom it has asked to do something; it gives up earlier by itself."""
-_FIRST_REST_S, _LONGEST_REST_S = 2.0, 600.0
-"""How long an encoder that asks for cards leaves a job alone after trouble, at first and at most."""
 
 
 class Spent(StrEnum):
@@ -119,9 +121,7 @@ class Station:
         self._refused: int | None = None
         self._scanning = False
         self._called_back = False
-        self._rests: tuple[Job, float] | None = None
-        """A job that is left alone as long as it stays as it is, and until when, as time.monotonic() has it."""
-        self._rest_s = _FIRST_REST_S
+        self._rest = Rest()
 
     @property
     def name(self) -> str:
@@ -132,11 +132,11 @@ class Station:
     def scope(self) -> Scope:
         """Which credentials this encoder writes."""
         can = self.encoder.capabilities
-        plain = CardNumber in can.contents or KeyOrder in can.contents
+        by_order = makes_keys(self.encoder)
+        plain = CardNumber in can.contents or by_order
         # Which vendors an encoder serves is its driver's name: a Visionline encoder takes Visionline's orders.
         vendors = [None] * plain + [self.config.driver] * (VendorOrder in can.contents)
-        makes_keys = KeyOrder in can.contents
-        return Scope(tuple(vendors), self.config.acs_system_ids, numberless=can.uids or makes_keys, by_order=makes_keys)
+        return Scope(tuple(vendors), self.config.acs_system_ids, numberless=can.uids or by_order, by_order=by_order)
 
     @property
     def sees_cards(self) -> bool:
@@ -240,7 +240,7 @@ class Station:
         self._scans.append(future)
         if self.waits:
             self._call_back()
-        elif self.job is None or not self.asks:
+        elif self.job is None:  # else it is its turn next
             self.encoder.interrupt()
         self._changed()
         return future
@@ -294,12 +294,9 @@ class Station:
             in_hand=self._shared.chosen - {own},
             card=self._found,
         )
-        if job is None or (not job.picked and (self.spent is not None or self._is_resting(job))):
+        if job is None or (not job.picked and (self.spent is not None or self._rest.is_for(job))):
             return None
         return None if job.job_id == self._refused else job
-
-    def _is_resting(self, job: Job) -> bool:
-        return self._rests is not None and self._rests[0] == job and time.monotonic() < self._rests[1]
 
     def reconsider(self, job_id: int) -> None:
         """A person asks anew for what the card on the encoder was refused for."""
@@ -351,7 +348,8 @@ class Station:
             self._outcome(job, UncategorizedError(str(error), next_step=_WHEN_THE_JOURNAL_WORKS))
             raise
         else:
-            self.spent, self._rest_s = Spent.WRITTEN, _FIRST_REST_S
+            self.spent = Spent.WRITTEN
+            self._rest.forget()
             self._still_there = self._journal.job(job.job_id).card_uid
             self.on_written()
             self._outcome(job, None)
@@ -405,19 +403,14 @@ class Station:
             return False
         if self._called_back:
             return True
-        if not job.picked and (not self.waits or time.monotonic() - self._chosen_at < _FIRST_REST_S):
-            self._rest(job)  # an order that was given is not given again and again
+        if not job.picked and (not self.waits or time.monotonic() - self._chosen_at < _SOON_S):
+            self._rest.begin(self._journal.job(job.job_id))  # an order that was given is not given again and again
         return not job.picked
-
-    def _rest(self, job: Job) -> None:
-        """Leave the job alone for a while; nothing else says that it is in vain, as a card that is taken away would."""
-        self._rests = self._journal.job(job.job_id), time.monotonic() + self._rest_s
-        self._rest_s = min(2 * self._rest_s, _LONGEST_REST_S)
 
     def _failed(self, job: Job, error: EncoderError) -> None:
         self._refused = job.job_id
         if self.asks:
-            self._rest(job)
+            self._rest.begin(self._journal.job(job.job_id))
         if isinstance(error, OtherCard) and not job.picked:
             pass  # the card is as good as before, for any other job that may still come
         elif not isinstance(error, NotEncodable | CredentialDeleted) or self._journal.job(job.job_id).state in (

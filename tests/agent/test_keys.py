@@ -12,7 +12,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from agent import clock, station
+from agent import clock, rest, station
 from agent.journal import JobState
 from drivers.errors import NoCredentialOnEncoder, UncategorizedError
 from tests.agent.guests import change_access, create, delete, issued, job, poll, sandbox, service
@@ -40,7 +40,8 @@ pytestmark = pytest.mark.usefixtures("drivers")
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(station, "_FIRST_REST_S", 0.05)
+    monkeypatch.setattr(rest, "FIRST_S", 0.05)
+    monkeypatch.setattr(station, "_SOON_S", 0.01)
 
 
 @pytest.fixture
@@ -256,7 +257,7 @@ async def test_where_nobody_comes_it_is_asked_for_again_and_nothing_piles_up(
 async def test_an_order_that_was_given_in_vain_is_given_again_later_and_later(
     tmp_path: Path, sandbox: Sandbox, service: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(station, "_FIRST_REST_S", 1000.0)
+    monkeypatch.setattr(rest, "FIRST_S", 1000.0)
     async with desk_with(tmp_path, sandbox, table("keymaking", reads=False, patience_s=0.02, pause_s=0.01)) as desk:
         credential = guest_key(service, "1001")
         await poll(desk)

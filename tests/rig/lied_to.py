@@ -14,7 +14,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from agent import issuing, picking, polling, reporting, scanning, service
+from agent import holders, issuing, picking, polling, reporting, scanning, service, wanted
 from agent.cli.failures import encoder_failure
 from agent.journal import JobState
 from drivers.virtual.cards import VirtualType2
@@ -73,6 +73,8 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
         (service, "_LONGEST_EXCHANGE_S"),
         (service, "_LONGEST_FOR_EVENTS_S"),
         (issuing, "_LONGEST_WAIT_S"),
+        (holders, "_LONGEST_WAIT_S"),
+        (wanted, "_LONGEST_WAIT_S"),
         (scanning, "_LONGEST_WAIT_S"),
     ):
         monkeypatch.setattr(module, limit, 0.5)

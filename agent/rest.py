@@ -1,0 +1,32 @@
+"""Leaving a job alone for a while after trouble, where no card that is taken away says that something has changed."""
+
+from __future__ import annotations
+
+import time
+
+from agent.journal import Job
+
+FIRST_S, LONGEST_S = 2.0, 600.0
+"""How long at first, and at most; it doubles each time."""
+
+
+class Rest:
+    """One encoder's. It is over for a job that is no longer as it was."""
+
+    def __init__(self) -> None:
+        self._next_s = FIRST_S
+        self._job: Job | None = None
+        self._until = 0.0
+
+    def begin(self, job: Job) -> None:
+        """Leave this job alone. `job` is as it stands after the trouble."""
+        self._job, self._until = job, time.monotonic() + self._next_s
+        self._next_s = min(2 * self._next_s, LONGEST_S)
+
+    def is_for(self, job: Job) -> bool:
+        """Whether this job is left alone now."""
+        return self._job == job and time.monotonic() < self._until
+
+    def forget(self) -> None:
+        """All is well: the next rest is a short one."""
+        self._next_s = FIRST_S
