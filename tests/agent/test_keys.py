@@ -12,7 +12,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from agent import clock, rest, station
+from agent import clock, overview, rest, station
 from agent.journal import JobState
 from drivers.errors import NoCredentialOnEncoder, UncategorizedError
 from tests.agent.guests import change_access, create, delete, issued, job, poll, sandbox, service
@@ -88,7 +88,11 @@ async def test_a_key_is_ordered_as_the_service_has_it(desk: Running, service: ht
     assert desk.agent.journal._database.rows("SELECT * FROM cards") == []
 
 
-async def test_what_the_desk_shows_while_a_card_is_asked_for(desk: Running, service: httpx.Client) -> None:
+async def test_what_the_desk_shows_while_a_card_is_asked_for(
+    desk: Running, service: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "SILENT_S", 0.0)
+
     async def prompted() -> dict[str, Any]:
         return (await desk.event("progress")).data
 
@@ -105,6 +109,7 @@ async def test_what_the_desk_shows_while_a_card_is_asked_for(desk: Running, serv
         True,
         False,
     )
+    assert not shown["silent"]  # it waits for a person, however long that takes
 
 
 @pytest.mark.parametrize(
