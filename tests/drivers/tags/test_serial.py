@@ -61,7 +61,7 @@ class TestTroubles(LineTroubles):
 
     @pytest.fixture
     def encoder(self, line: Line, hands: TagHands) -> Iterator[Encoder]:
-        encoder = closed(line, timeout_s=0.2)
+        encoder = closed(line, timeout_s=0.3)
         encoder.open()
         self.hands, self.numbers = hands, count(1)
         yield encoder
