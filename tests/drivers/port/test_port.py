@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import tty
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from time import monotonic
 
 import pytest
 
 from drivers.errors import EncoderCommunicationTimeout, EncoderNotOnline
-from drivers.port import Garbage, Silence, open_port
+from drivers.port import Garbage, Port, Silence, open_port
 from drivers.port import port as port_module
+from drivers.port.wires import SocketWire
 from tests.drivers.port.conftest import EVERY_KIND, Bench
 from tests.drivers.port.devices import Echo, Mute, Talking
 
@@ -93,6 +96,28 @@ def test_a_device_that_talks_for_ever_doesnt_prolong_a_time_out(bench: Bench, as
         with pytest.raises(Silence):
             port.read(10**9, 0.1) if ask == "read" else port.read_until(b"\r", 0.1, limit=10**9)
     device.stop()
+
+
+@pytest.mark.parametrize("ask", ["read", "read_until", "discard"])
+def test_a_line_that_is_never_empty_doesnt_prolong_a_time_out(ask: str):
+    class Endless(SocketWire):
+        def receive(self, timeout_s: float | None, wake: int | None) -> bytes:
+            return b"."
+
+    here, there = socket.socketpair()
+    with there, closing(Port("endless", Endless(here), 9600)) as port:
+        if ask == "discard":
+            port.discard(quiet_s=LONG_S, at_most_s=0.1)
+        else:
+            with pytest.raises(Silence):
+                port.read(10**9, 0.05) if ask == "read" else port.read_until(b"\r", 0.05, limit=10**9)
+
+
+def test_quiet_is_waited_for_no_longer_than_asked(bench: Bench):
+    _, port = bench.both(Mute())
+    began = monotonic()
+    port.discard(quiet_s=LONG_S, at_most_s=0.05)
+    assert monotonic() - began < LONG_S / 2
 
 
 def test_a_message_without_end_is_garbage(bench: Bench):

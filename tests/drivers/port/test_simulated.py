@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+import termios
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,9 +84,10 @@ def test_what_is_said_into_a_connection_that_was_is_lost(line: Line, port: Port,
     line.unplug()
     old(b"into nothing")
     line.plug()
-    device.here.clear()
-    old(b"into nothing")
     again = open_port(line.port, baud=115200)
+    again.write(b"y")
+    assert again.read(1, LONG_S) == b"y"
+    old(b"into nothing")
     again.write(b"x")
     assert again.read(1, LONG_S) == b"x"
     assert again.read_some(0.1) == b""
@@ -170,14 +172,34 @@ def test_a_paced_line_is_as_fast_as_its_speed_allows(make: Callable[..., Line], 
     assert took < 20 * least
 
 
-def test_each_byte_of_a_slow_line_counts(make: Callable[..., Line]):
-    """The device hears a message's first half before its second, and answers at the end of it."""
+def test_an_answer_takes_as_long_as_its_bytes(make: Callable[..., Line]):
+    class Long(Mute):
+        def received(self, data: bytes) -> None:
+            self.send(bytes(240))
+
+    with make(Long(), baud=9600) as line:
+        port = open_port(line.port, baud=9600)
+        began = monotonic()
+        port.write(b"?")
+        port.read(240, LONG_S)
+        assert monotonic() - began >= 241 * 10 / 9600
+        port.close()
+
+
+def test_a_line_that_nobody_has_opened_yet_doesnt_echo():
+    """Else a device that speaks first would hear itself."""
+    with Line.pty(Mute()) as line:
+        terminal = os.open(line.port, os.O_RDWR | os.O_NOCTTY)
+        assert not termios.tcgetattr(terminal)[3] & (termios.ECHO | termios.ICANON)
+        os.close(terminal)
+
+
+def test_a_device_hears_a_message_when_its_bytes_have_passed(make: Callable[..., Line]):
     device = Mute()
     with make(device, baud=1200) as line:
         port = open_port(line.port, baud=1200)
         began = monotonic()
         port.write(bytes(48))
-        assert len(device.wait_for(16)) < 48
         device.wait_for(48)
         assert monotonic() - began >= 48 * 10 / 1200
         port.close()
