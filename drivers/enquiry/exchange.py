@@ -20,6 +20,10 @@ _NOT_READY_S = 0.2
 """The pause after a NAK (bookingexperts/salto waits as long); it ends later where the line isn't quiet."""
 
 
+_REST_S = 0.05
+"""How long a line has to be quiet after trouble, whose rest may still be on its way."""
+
+
 class Lost(Exception):
     """The software may have carried out what it was told: no answer says whether it has."""
 
@@ -53,7 +57,7 @@ class Enquiry:
         self._port: Port | None = None
         self._stream = Stream(check)
         self._troubled = False
-        """Whether the last exchange ended in trouble, whose rest may still be on its way."""
+        """Whether the last exchange ended in trouble."""
 
     def connect(self) -> None:
         """See that the software is there: it acknowledges an enquiry.
@@ -106,9 +110,9 @@ class Enquiry:
         for _ in range(self._tries):
             port = self._ready(on_wake)
             try:
-                item = self._hand_over(port, payload, changes, on_wake)
-                if item is Control.ACK:
-                    item = self._answer(port, on_wake)
+                if not self._taken(port, payload, changes, on_wake):
+                    continue
+                answer = self._answer(port, on_wake)
             except Malformed as error:
                 trouble = "gives answers that make no sense"
                 if changes:
@@ -118,53 +122,54 @@ class Enquiry:
                 if changes:
                     raise Lost(error.message) from error
                 raise
-            if isinstance(item, bytes):
-                if self._acknowledges:
-                    with suppress(EncoderError):  # the answer is here, whatever becomes of the line
-                        port.write(bytes([Control.ACK.value]))
-                return item
+            if self._acknowledges:
+                with suppress(EncoderError):  # the answer is here, whatever becomes of the line
+                    port.write(bytes([Control.ACK.value]))
+            return answer
         raise EncoderCommunicationTimeout(f"The software at {port.name} {trouble}.")
 
-    def _hand_over(
-        self, port: Port, payload: bytes, changes: bool, on_wake: Callable[[], None]
-    ) -> Control | bytes | None:
-        """Send the message: ACK, or NAK, or the answer where only that came through, or None where nothing did."""
+    def _taken(self, port: Port, payload: bytes, changes: bool, on_wake: Callable[[], None]) -> bool:
+        """Send the message. False where it was refused, or, unless it changes something, got lost.
+
+        Raises:
+            Silence: a message that changes something got lost, or its acknowledgement did.
+            Malformed: it was acknowledged, or refused, or neither.
+        """
         port.write(wrap(payload, self._check))
         try:
-            while (item := self._next(port, self._ack_s, on_wake)) == payload:
-                pass  # an echo
+            item = self._control(port, self._ack_s, on_wake)
         except Silence:
             if changes:
                 raise
-            return None
-        return self._after_refusal(port) if item is Control.NAK else item
-
-    def _after_refusal(self, port: Port) -> Control | bytes:
-        """Whether the message was really refused: what follows a true NAK is silence.
-
-        Raises:
-            Malformed: noise follows, so that it isn't known.
-        """
-        try:
-            item = self._next(port, _NOT_READY_S, _nothing)
+            return False
+        if item is Control.ACK:
+            return True
+        try:  # what follows a true NAK is silence
+            if self._control(port, _NOT_READY_S, _nothing) is Control.ACK:
+                return True
         except Silence:
-            return Control.NAK
-        if item is Control.NAK:
-            raise Malformed("it was refused more than once")
+            return False
+        raise Malformed("refused more than once")
+
+    def _control(self, port: Port, wait_s: float, on_wake: Callable[[], None]) -> Control:
+        """The next acknowledgement. A frame in its place is an echo, or an answer that comes much too late."""
+        deadline = monotonic() + wait_s
+        while isinstance(item := self._next(port, deadline, on_wake), bytes):
+            pass
         return item
 
     def _answer(self, port: Port, on_wake: Callable[[], None]) -> bytes:
-        wait_s = self._answer_s
+        deadline = monotonic() + self._answer_s
         for left in reversed(range(self._tries)):
             try:
-                while isinstance(item := self._next(port, wait_s, on_wake), Control):
+                while isinstance(item := self._next(port, deadline, on_wake), Control):
                     pass  # one acknowledgement too many
                 return item
             except Malformed:
                 if not self._acknowledges or not left:
                     raise
                 port.write(bytes([Control.NAK.value]))  # not a second order: it asks for the same answer again
-                wait_s = self._ack_s
+                deadline = monotonic() + self._ack_s
         raise AssertionError("the last try returns or raises")
 
     def _ready(self, on_wake: Callable[[], None]) -> Port:
@@ -177,7 +182,7 @@ class Enquiry:
         self._port = self._open_port()
         try:
             if self._troubled:
-                self._port.discard(_NOT_READY_S)
+                self._port.discard(_REST_S)
                 self._troubled = False
             return self._enquire(self._port, on_wake)
         except EncoderError:
@@ -191,7 +196,7 @@ class Enquiry:
             self._stream = Stream(self._check)
             port.write(ENQ)
             try:
-                item = self._next(port, self._ack_s, on_wake)
+                item = self._control(port, self._ack_s, on_wake)
             except Silence:
                 continue
             except Malformed:
@@ -203,12 +208,11 @@ class Enquiry:
             port.discard(_NOT_READY_S)
         raise EncoderCommunicationTimeout(f"The software at {port.name} {trouble}.")
 
-    def _next(self, port: Port, wait_s: float, on_wake: Callable[[], None]) -> Control | bytes:
-        deadline = monotonic() + wait_s
+    def _next(self, port: Port, deadline: float, on_wake: Callable[[], None]) -> Control | bytes:
         while (item := self._stream.take()) is None:
             left = deadline - monotonic()
             if left <= 0:
-                raise Silence(f"The software at {port.name} did not answer within {wait_s:g} seconds.", b"")
+                raise Silence(f"The software at {port.name} did not answer in time.", b"")
             on_wake()  # before each wait, too: a call that came earlier may have woken a wait that didn't heed it
             self._stream.feed(port.read_some(left))
         return item

@@ -23,10 +23,11 @@ STARTS = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 class PmsTroubles(LineTroubles):
     options: ClassVar[dict[str, Any]] = {}
     positions = 3
+    lasting_positions = 1
 
     @pytest.fixture
     def software(self) -> PmsSoftware:
-        self.software = PmsSoftware(dialect=self.options.get("dialect", "salto"))
+        self.software = PmsSoftware()
         self.days = count(1)
         return self.software
 
@@ -39,7 +40,7 @@ class PmsTroubles(LineTroubles):
 
     @pytest.fixture
     def encoder(self, line: Line) -> Iterator[Encoder]:
-        options = PmsOptions(port=line.port, time_zone="UTC", pause_s=0, ack_s=0.1, answer_s=0.4, tries=2)
+        options = PmsOptions(port=line.port, time_zone="UTC", pause_s=0, ack_s=0.1, answer_s=0.2, tries=2)
         encoder = PmsEncoder("Desk", options.model_copy(update=self.options))
         encoder.open()
         yield encoder
@@ -59,17 +60,12 @@ class PmsTroubles(LineTroubles):
         assert error is None or isinstance(error, EncodingInterrupted) or self.software.made == self.before
 
 
-class TestTcp(PmsTroubles):
-    pass
-
-
 class TestSerial(PmsTroubles):
     wire: ClassVar = Line.pty
 
 
-class TestTesa(PmsTroubles):
-    options: ClassVar = {"dialect": "tesa"}
-
-
 class TestWithoutReading(PmsTroubles):
+    """Three answers: to the enquiry, to the frame, to the order."""
+
     options: ClassVar = {"reads": False}
+    lasting_positions = 2

@@ -25,6 +25,7 @@ class VisionTroubles(LineTroubles):
     tcp: ClassVar[bool] = False
     options: ClassVar[dict[str, Any]] = {}
     positions = 3
+    lasting_positions = 1
 
     @pytest.fixture
     def line(self) -> Iterator[Line]:
@@ -35,7 +36,7 @@ class VisionTroubles(LineTroubles):
 
     @pytest.fixture
     def encoder(self, line: Line) -> Iterator[Encoder]:
-        quick = {"ack_s": 0.1, "answer_s": 0.4, "tries": 2}
+        quick = {"ack_s": 0.1, "answer_s": 0.2, "tries": 2}
         encoder = VisionEncoder("Desk", VisionOptions(port=line.port, **(QUICK | quick | self.options)))
         encoder.open()
         yield encoder
@@ -61,10 +62,6 @@ class TestSerial(VisionTroubles):
 
 class TestTcp(VisionTroubles):
     tcp: ClassVar = True
-
-
-class TestWithoutReading(VisionTroubles):
-    options: ClassVar = {"reads": False}
 
 
 class TestTcpWithoutReading(VisionTroubles):
