@@ -57,11 +57,7 @@ class TestSerialType2Encoder(EncoderConformance):
 
 
 class TestTroubles(LineTroubles):
-    positions = 3
-
-    def _answers(self, encoder: Encoder, line: Line) -> list[int]:
-        """In the middle of writing only: `tests/drivers/twn4` has the rest."""
-        return super()._answers(encoder, line)[1:2]
+    positions, lasting_positions = 2, 1
 
     @pytest.fixture
     def encoder(self, line: Line, hands: TagHands) -> Iterator[Encoder]:
