@@ -27,6 +27,8 @@ class Pace:
     def __init__(self) -> None:
         self._messages: deque[_Message] = deque()
         self._free_at = 0.0
+        self.arrived_at = 0.0
+        """When the last byte that `due` handed over was due, however late that was."""
 
     def put(self, data: bytes, now: float, baud: int | None) -> None:
         """Something is said; it passes once the line is free, ten bits a byte, or at once without `baud`."""
@@ -49,6 +51,8 @@ class Pace:
                 passed = int((now - head.start) / head.per_byte + _ROUNDING) if head.per_byte else 0
                 count = max(head.passed, passed)
             arrived += head.data[head.passed : count]
+            if count > head.passed:
+                self.arrived_at = head.arrival(count)
             head.passed = count
             if count < len(head.data):
                 break

@@ -104,7 +104,7 @@ class Line:
 
     def noise(self, data: bytes) -> None:
         """Have the host see these bytes, which the device didn't say."""
-        self._order(lambda: self._speak(data))
+        self._order(lambda: self._speak(data, monotonic()))
 
     def close(self) -> None:
         """End it. May be called twice.
@@ -185,10 +185,11 @@ class Line:
             order, done = self._orders.popleft()
             order()
             obeyed.append(done)
-        self._take_what_was_said()
+        self._take_what_was_said(monotonic())
         if data := self._to_device.due(monotonic()):
             self._device.received(data)
-            self._take_what_was_said()
+            # A simulator is as quick as its device: how late this thread is, and how long it thinks, doesn't count.
+            self._take_what_was_said(self._to_device.arrived_at)
         self._arrived += self._to_host.due(monotonic())
         if self._arrived:
             del self._arrived[: self._end.write(self._arrived)]
@@ -196,17 +197,17 @@ class Line:
             done.set()
         self._wait()
 
-    def _take_what_was_said(self) -> None:
+    def _take_what_was_said(self, at: float) -> None:
         while self._said:
             turn, said = self._said.popleft()
             if turn == self._turn:
                 data = self.mangle(said)
                 if data and turn == self._turn:  # `mangle` may have unplugged the line
-                    self._speak(data)
+                    self._speak(data, at)
 
-    def _speak(self, data: bytes) -> None:
+    def _speak(self, data: bytes, at: float) -> None:
         self._note("device", data)
-        self._to_host.put(data, monotonic(), self.baud)
+        self._to_host.put(data, at, self.baud)
 
     def _wait(self) -> None:
         """Until something comes, or the next byte is due on either side."""

@@ -41,6 +41,15 @@ def test_a_message_is_handed_over_in_pieces_and_at_its_very_end():
     assert pace.next == 20.0
 
 
+def test_how_late_it_is_asked_is_no_matter():
+    pace = Pace()
+    pace.put(bytes(20), 0.0, 10)
+    pace.due(16.4)
+    assert pace.arrived_at == 16.0
+    pace.due(99.0)
+    assert pace.arrived_at == 20.0
+
+
 def test_what_is_cleared_is_lost_and_the_line_is_free():
     pace = Pace()
     pace.put(bytes(100), 0.0, 10)
