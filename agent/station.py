@@ -24,7 +24,7 @@ from agent import clock
 from agent.card_policy import OtherCard
 from agent.config import EncoderConfig
 from agent.encoder_thread import EncoderThread
-from agent.events import Events
+from agent.events import Event, Events
 from agent.issuing import Issuing
 from agent.journal import IllegalStep, Job, JobState, Journal, JournalError, Scope
 from agent.rest import Rest
@@ -122,6 +122,7 @@ class Station:
         self._scanning = False
         self._called_back = False
         self._rest = Rest()
+        events.listen(self._follow)
 
     @property
     def name(self) -> str:
@@ -219,6 +220,11 @@ class Station:
             self.encoder.interrupt()
         elif self.waits and self._next_job() != self.job:
             self._call_back()
+
+    def _follow(self, event: Event) -> None:
+        if event.kind == "service" and event.data["up"]:
+            self._rest = Rest()  # that it was away may have been all the trouble
+            self.wake()
 
     def _call_back(self) -> None:
         """Have the encoder wait no longer for somebody to come with a card for its job."""

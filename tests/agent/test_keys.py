@@ -147,6 +147,24 @@ async def test_without_the_service_nothing_is_ordered(tmp_path: Path, sandbox: S
         assert len(keymaking(desk).made) == 1
 
 
+async def test_it_goes_on_as_soon_as_the_service_is_back(
+    tmp_path: Path, sandbox: Sandbox, service: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest, "FIRST_S", 1000.0)
+    credential = guest_key(service, "1001")
+    async with lying(sandbox.url) as liar, desk_with(tmp_path, sandbox, table("keymaking"), url=liar.front.url) as desk:
+        await poll(desk)
+        await asked_for_a_card(desk, credential)
+        for operation in ("request.list", "request.get", "request.entrances"):
+            liar.lie(operation, says((503, b"")))
+        await desk.until(lambda: desk.agent.polling.service_up is False, "the outage")
+        keymaking(desk).faults.append("refused")
+        await refused(desk, lambda: keymaking(desk).bring(Card()))
+        liar.relent()
+        keymaking(desk).bring(Card())
+        await issued(desk, credential)
+
+
 async def test_doors_that_change_before_the_card_comes_are_ordered_anew(
     tmp_path: Path, sandbox: Sandbox, service: httpx.Client
 ) -> None:
