@@ -84,7 +84,7 @@ class Twn4Encoder(Encoder):
         self._announced = b""
         """The UID of the card that lies there."""
         self._missed = False
-        """Whether it was found to be gone, or another in its place."""
+        """Whether it was found to be gone, or another in its place, even if it is back by now."""
         self._lit = False
         self._was_open = False
 
@@ -134,7 +134,9 @@ class Twn4Encoder(Encoder):
     def wait_for_removal(self) -> bool:
         """See `Encoder.wait_for_removal`. A card that goes and comes back between two looks is not noticed."""
         while not self._interrupted.is_set():
-            if self._missed or self._looked() != self._announced:
+            if not self._missed:
+                self._looked()
+            if self._missed:
                 self._darken()
                 return True
             self._interrupted.wait(_LOOK_EVERY_S)
@@ -170,6 +172,7 @@ class Twn4Encoder(Encoder):
             raise EncoderNotOnline(f"{error.message} Greeting it anew did not help.") from error
 
     def _search(self) -> bytes | None:
+        """The UID of the tag that lies there, which is selected. One that was announced and isn't found was missed."""
         uid = self._open_reader.search()
         if uid != self._announced:
             self._missed = True

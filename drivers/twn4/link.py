@@ -51,11 +51,15 @@ class _Twn4Link:
             raise self._refused()
 
     def _refused(self) -> Refused:
-        # A tag that said no has left the active state (ISO 14443-3): it is selected anew. Where it is gone rather than
-        # unwilling, this raises TagLost instead; and where two tags lie in the field, the other one may be picked.
+        # A tag that said no has left the active state (ISO 14443-3), and answers again only once it is selected anew.
+        # Where it is gone rather than unwilling, this raises TagLost instead.
+        self._select_again()
+        return Refused(_NO)
+
+    def _select_again(self) -> None:
+        """Where two tags lie in the field, the reader may pick the other one."""
         if self._selected() != self._found:
             raise TagLost("another tag answers than before")
-        return Refused(_NO)
 
 
 class Twn4Type2Link(_Twn4Link):
@@ -76,7 +80,7 @@ class Twn4Type2Link(_Twn4Link):
         except UnknownFunction:
             return None
         if version is None:
-            self._refused()
+            self._select_again()
         return version
 
 

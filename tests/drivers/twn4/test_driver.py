@@ -418,7 +418,9 @@ def test_an_unplugged_reader_is_not_online(line, encoder, feeder, uid, when):
 def test_the_way_back_is_awaited_after_a_first_look(line, encoder):
     line.unplug()
     encoder.close()
+    began = monotonic()
     encoder.wait_for_device(30)  # at once: the reader was there a moment ago
+    assert monotonic() - began < 15
     with pytest.raises(EncoderNotOnline):
         encoder.open()
     began = monotonic()

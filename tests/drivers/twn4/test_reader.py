@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -14,6 +15,8 @@ from drivers.twn4.frames import TwnCodec
 from drivers.twn4.reader import Disturbed, Reader
 from drivers.twn4.simulator import MANUALS_VERSION, SimulatedTwn4
 from drivers.virtual.cards import factory
+
+pytestmark = pytest.mark.timeout(60, method="thread")
 
 UID = bytes.fromhex("04112233445566")
 LINES = [TwnCodec("ascii", False), TwnCodec("binary", True)]
@@ -82,15 +85,47 @@ def test_an_answer_that_comes_while_the_reader_is_greeted_is_dropped(line, reade
     assert reader.search() == UID
 
 
-@pytest.mark.parametrize("garbage", [b"\x00\xff\x1b", b"\x15" * 64, b"0001\r", b"\x02\x00\x00\x01", b"\xff" * 65536])
+@pytest.mark.parametrize("garbage", [b"\x00\xff\x1b", b"\x15" * 64, b"0000\r", b"\x02\x00\x00\x00", b"\xff" * 65536])
 def test_what_nobody_asked_for_is_dropped(line, reader, garbage):
+    assert reader.search() == UID
+    line.noise(garbage)
+    assert reader.tell(codec.write_page(4, b"\x01\x02\x03\x04"))
     line.noise(garbage)
     assert reader.search() == UID
 
 
+def half_a_command(device: SimulatedTwn4) -> bytes:
+    return b"05" if device.framing == "ascii" else b"\x40\x00\x05"
+
+
 def test_half_a_command_that_the_reader_holds_is_ended(port, reader, device):
-    port.write(b"05" if device.framing == "ascii" else b"\x40\x00\x05")
+    port.write(half_a_command(device))
     assert reader.search() == UID
+
+
+def test_half_a_command_from_before_is_ended_by_the_first_greeting(port, device, codec_in_use):
+    port.write(half_a_command(device))
+    reader = Reader(port, codec_in_use, timeout_s=0.3)
+    reader.greet()
+    assert reader.search() == UID
+
+
+def test_a_device_that_talks_without_end_is_given_up(line, port, codec_in_use):
+    line.mangle = lambda answer: b""
+    over = threading.Event()
+
+    def talk() -> None:
+        while not over.wait(0.002):
+            line.noise(b"0001\r" if codec_in_use.framing == "ascii" else b"\x02\x00\x00\x01")
+
+    talking = threading.Thread(target=talk)
+    talking.start()
+    try:
+        with pytest.raises(EncoderCommunicationTimeout):
+            Reader(port, codec_in_use, timeout_s=0.3).greet()
+    finally:
+        over.set()
+        talking.join()
 
 
 def test_what_makes_no_sense_is_asked_again_once(line, reader, device):
