@@ -337,6 +337,14 @@ def test_other_tracks_are_erased_where_that_is_wanted(device: Msr605Simulator, m
     assert [(p.done, p.total) for p in desk.progress if p.stage is Stage.WRITING] == [(0, 2), (1, 2), (2, 2)]
 
 
+def test_a_card_with_the_number_and_more_is_not_as_it_is_to_be(device: Msr605Simulator, make_encoder: MakeEncoder):
+    encoder = make_encoder(erase_others=True)
+    stripe, desk = Stripe(t1="BANK", t2=NUMBER), Desk()
+    assert encode(encoder, device, stripe, desk).written == 2
+    assert [found.state for found in desk.found] == [CardState.FOREIGN]
+    assert [stripe.text(track) for track in (1, 2, 3)] == ["", NUMBER, ""]
+
+
 def test_nothing_is_erased_where_there_is_nothing(device: Msr605Simulator, make_encoder: MakeEncoder):
     encoder = make_encoder(erase_others=True)
     encode(encoder, device, Stripe(), Desk())
@@ -509,6 +517,32 @@ def test_an_answer_that_makes_no_sense_may_have_written(
     assert encode(encoder, device, stripe, Desk()).written == 0
 
 
+@pytest.mark.parametrize("status", [b"\x1b2", b"\x1b4"])
+def test_a_device_that_refuses_the_command_is_not_swiped_at_again(
+    line: Line, device: Msr605Simulator, make_encoder: MakeEncoder, status: bytes
+):
+    encoder = make_encoder()
+    stripe, desk = Stripe(), Desk()
+    look(encoder, device, stripe)
+    line.mangle = lambda said: status if said == b"\x1b0" else said
+    device.hold(stripe)
+    with pytest.raises(EncodingInterrupted, match="doesn't understand"):
+        encoder.encode(desk.request)
+    assert len(desk.prompts) == 1
+
+
+def test_a_device_that_falls_silent_after_a_bad_swipe_may_have_written(
+    line: Line, device: Msr605Simulator, make_encoder: MakeEncoder
+):
+    encoder = make_encoder(timeout_s=0.1)
+    stripe = Stripe()
+    look(encoder, device, stripe)
+    device.next_swipes.append((stripe, Hand.BADLY))
+    line.mangle = lambda said: said if said == b"\x1b9" else b""
+    with pytest.raises(EncodingInterrupted):
+        encoder.encode(Desk().request)
+
+
 def test_unplugged_while_it_waits_for_the_swipe(line: Line, device: Msr605Simulator, make_encoder: MakeEncoder):
     encoder = make_encoder()
     look(encoder, device, Stripe())
@@ -562,6 +596,24 @@ def test_an_interrupt_does_not_stop_what_was_begun(device: Msr605Simulator, make
     assert encoder.encode(desk.request).card_number == NUMBER
     device.hold(None)
     assert not encoder.wait_for_card()
+
+
+def test_an_interrupt_after_a_bad_swipe_leaves_time_for_another(device: Msr605Simulator, make_encoder: MakeEncoder):
+    encoder = make_encoder(timeout_s=0.2)
+    stripe = Stripe()
+    look(encoder, device, stripe)
+
+    def person() -> None:
+        assert device.wait_until_armed("write")
+        device.swipe(stripe, Hand.BADLY)
+        assert device.wait_until_armed("write")
+        encoder.interrupt()
+        threading.Timer(0.3, device.hold, [stripe]).start()
+
+    swiping = threading.Thread(target=person)
+    swiping.start()
+    assert encoder.encode(Desk().request).card_number == NUMBER
+    swiping.join()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from agent.journal import JobState
-from drivers.msr605.simulator import Hand, Msr605Simulator
+from drivers.msr605.simulator import Hand, Msr605Simulator, Waiting
 from drivers.msr605.stripe import Stripe
 from drivers.port.simulated import Line
 from tests.agent.guests import create, issued, job, poll, sandbox, service
@@ -45,6 +45,11 @@ def swipe(device: Msr605Simulator, *stripes: Stripe) -> None:
     """Swipe these cards, one each time the device waits, the first one now if it does."""
     device.next_swipes.extend((stripe, WELL) for stripe in stripes)
     device.hold(None)
+
+
+def reading(desk: Running) -> Waiting:
+    """How the device waits for a card that is to be looked at."""
+    return "read raw" if desk.agent.stations[0].config.options["format"] == "raw" else "read"
 
 
 def of_service(service: httpx.Client, acs_credential_id: str) -> Any:
@@ -82,7 +87,7 @@ async def test_the_wrong_card_at_the_end_and_the_right_one_then(
     assert not of_service(service, credential)["is_issued"]
     writes = [waiting for waiting, _ in device.swipes if waiting.startswith("write")]
     assert len(writes) == 1
-    await asyncio.to_thread(device.wait_until_armed, device.swipes[0][0])
+    assert await asyncio.to_thread(device.wait_until_armed, reading(desk))
     swipe(device, stripe)
     await issued(desk, credential)
     assert [waiting for waiting, _ in device.swipes if waiting.startswith("write")] == writes
@@ -102,9 +107,17 @@ async def test_a_card_that_holds_something_else_is_left_alone(
     assert job(desk, credential).state is JobState.CLAIMED
 
 
-async def test_a_credential_without_a_number_is_held(desk: Running, service: httpx.Client, device: Msr605Simulator):
+async def test_a_credential_without_a_number_waits_for_another_encoder(
+    desk: Running, service: httpx.Client, device: Msr605Simulator
+):
+    """A stripe has no UID that could be its number: it is looked at, and left alone."""
     credential = create(service, NUMBER, card_number=None)
     await poll(desk)
-    swipe(device, Stripe())
-    await desk.until(lambda: not device.next_swipes, "the swipe")
+    waiting, stripe = reading(desk), Stripe()
+    assert await asyncio.to_thread(device.wait_until_armed, waiting)
+    swipe(device, stripe)
+    assert await asyncio.to_thread(device.wait_until_armed, waiting)
+    assert [kind for kind, _ in device.swipes] == [waiting]
+    assert job(desk, credential).state is not JobState.WRITING
     assert not of_service(service, credential)["is_issued"]
+    assert stripe.text(2) == ""
