@@ -34,7 +34,8 @@ class EncoderConformance(PulledCards):
         card = self._put_with(encoder, feeder, self.other)
         seen: list[tuple[FoundCard, str | None]] = []
         encoder.encode(EncodeRequest(CardNumber(self.number), lambda found: seen.append((found, feeder.holds(card)))))
-        ((found, held),) = seen
+        assert len(seen) == 1
+        found, held = seen[0]
         assert held == self.other
         assert (found.uid, found.state, found.card_number) == (uid_of(encoder, card), CardState.NUMBER, self.other)
 

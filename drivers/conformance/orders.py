@@ -71,7 +71,8 @@ class VendorConformance(Conformance):
             seen.append((found, feeder.holds(card), feeder.made()))
 
         encoder.encode(EncodeRequest(self._order(), bind))
-        ((found, held, made),) = seen
+        assert len(seen) == 1
+        found, held, made = seen[0]
         assert (held, made) == (None, 0)
         assert found.uid == (card if encoder.capabilities.uids else "")
         assert found.medium
