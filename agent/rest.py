@@ -7,7 +7,7 @@ import time
 from agent.journal import Job
 
 FIRST_S, LONGEST_S = 2.0, 600.0
-"""How long at first, and at most; it doubles each time."""
+"""How long at first, and at most."""
 
 
 class Rest:
@@ -19,9 +19,13 @@ class Rest:
         self._until = 0.0
 
     def begin(self, job: Job) -> None:
-        """Leave this job alone. `job` is as it stands after the trouble."""
+        """Leave this job alone, twice as long each time. `job` is as it stands after the trouble."""
         self._job, self._until = job, time.monotonic() + self._next_s
         self._next_s = min(2 * self._next_s, LONGEST_S)
+
+    def begin_a_short_one(self, job: Job) -> None:
+        """Leave this job alone for a moment."""
+        self._job, self._until = job, time.monotonic() + FIRST_S
 
     def is_for(self, job: Job) -> bool:
         """Whether this job is left alone now."""

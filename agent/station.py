@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from agent import clock
+from agent import clock, rest
 from agent.card_policy import OtherCard
 from agent.config import EncoderConfig
 from agent.encoder_thread import EncoderThread
@@ -47,8 +47,6 @@ _PAUSE_OFFLINE = 1.0
 _PATIENCE_S = 15.0
 _WHEN_THE_JOURNAL_WORKS = "Leave the card there, or put it back later: it is read first, and finished where needed."
 _PAUSE_AFTER_A_RACE = 0.1
-_SOON_S = 2.0
-"""A driver that has asked for a card gives up no sooner than that, unless something else is the matter."""
 _LONGEST_PROMPT_S = 90.0
 """How long a driver may wait for somebody whom it has asked to do something; it gives up earlier by itself."""
 
@@ -409,9 +407,14 @@ class Station:
             return False
         if self._called_back:
             return True
-        if not job.picked and (not self.waits or time.monotonic() - self._chosen_at < _SOON_S):
-            self._rest.begin(self._journal.job(job.job_id))  # an order that was given is not given again and again
-        return not job.picked
+        if job.picked:
+            return False
+        left = self._journal.job(job.job_id)
+        if not self.waits:
+            self._rest.begin(left)  # an order that was given is not given again and again
+        elif time.monotonic() - self._chosen_at < rest.FIRST_S:
+            self._rest.begin_a_short_one(left)  # some say at once that no card is there: they are asked now and then
+        return True
 
     def _failed(self, job: Job, error: EncoderError) -> None:
         self._refused = job.job_id

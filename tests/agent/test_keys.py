@@ -12,7 +12,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from agent import clock, overview, rest, station
+from agent import clock, overview, rest
 from agent.journal import JobState
 from drivers.errors import NoCredentialOnEncoder, UncategorizedError
 from tests.agent.guests import change_access, create, delete, issued, job, poll, sandbox, service
@@ -41,7 +41,6 @@ pytestmark = pytest.mark.usefixtures("drivers")
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rest, "FIRST_S", 0.05)
-    monkeypatch.setattr(station, "_SOON_S", 0.01)
 
 
 @pytest.fixture
