@@ -216,7 +216,7 @@ class Station:
             return
         if self.job is None and self.spent is not Spent.WRITTEN:
             self.encoder.interrupt()
-        elif self.waits and self._next_job() != self.job:
+        elif self.waits and self.job != self._next_job(besides=self.job):
             self._call_back()
 
     def _follow(self, event: Event) -> None:
@@ -285,17 +285,17 @@ class Station:
         if self.sees_cards:
             self._changed()
 
-    def _next_job(self) -> Job | None:
+    def _next_job(self, besides: Job | None = None) -> Job | None:
+        """What no encoder has chosen yet; `besides`: or else this one."""
         if self.spent is Spent.WRITTEN:
             return None
         attended = self.config.mode == "attended" or self.spent is not None
-        own = self.job.job_id if self.job else None
         job = self._journal.next_job(
             self.name,
             self.scope,
             picked_only=attended,
             others=[name for name in self._shared.names if name != self.name],
-            in_hand=self._shared.chosen - {own},
+            in_hand=self._shared.chosen - {besides.job_id if besides else None},
             card=self._found,
         )
         if job is None or (not job.picked and (self.spent is not None or self._rest.is_for(job))):
