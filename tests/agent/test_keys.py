@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from tests.rig.agent import VIRTUAL, Running
 from tests.rig.lied_to import applied
 from tests.rig.lies import changed, says
 from tests.rig.sandbox import Sandbox
-from tests.rig.scripted import error, lying
+from tests.rig.scripted import Spoken, error, lying
 from tests.rig.unseen import PUT_A_CARD, Card
 
 __all__ = ["drivers", "sandbox", "service"]
@@ -217,6 +217,27 @@ async def test_a_job_that_an_encoder_waits_with_may_be_taken_away(
     await issued(desk, second)
     assert [order.number for order in keymaking(desk).made] == ["1002"]
     assert desk.agent.journal.report_of(job_id) is None
+
+
+async def test_a_job_that_is_taken_away_while_its_doors_are_listed_is_not_ordered(
+    tmp_path: Path, sandbox: Sandbox, service: httpx.Client
+) -> None:
+    first, second = guest_key(service, "1001"), guest_key(service, "1002")
+    go_on = asyncio.Event()
+
+    async def slow(_request: object, truth: Callable[[], Awaitable[Spoken]]) -> Spoken:
+        await go_on.wait()
+        return await truth()
+
+    async with lying(sandbox.url) as liar, desk_with(tmp_path, sandbox, table("keymaking"), url=liar.front.url) as desk:
+        liar.lie("request.entrances", slow, times=1)
+        async with asyncio.timeout(15):
+            while not liar.asked("request.entrances"):
+                await asyncio.sleep(0.005)
+        desk.agent.operations.hold(job(desk, first).job_id, who="me")
+        go_on.set()
+        await asked_for_a_card(desk, second)
+        assert keymaking(desk).asked == 1
 
 
 async def test_a_person_goes_ahead_of_what_the_encoder_waits_with(desk: Running, service: httpx.Client) -> None:
