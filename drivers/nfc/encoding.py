@@ -101,27 +101,24 @@ class _Encoding:
         card.write(message)
         self._progress(Stage.WRITING, 1, 1)
         self._progress(Stage.VERIFYING, 0, 1)
-        kept = self._look_again()
+        kept = self._look_again(card)
         if kept != message:
             raise self._not_kept(kept, card)
         self._progress(Stage.VERIFYING, 1, 1)
 
-    def _look_again(self) -> bytes | None:
+    def _look_again(self, card: Card) -> bytes | None:
         """What the card says after a fresh activation; None where it is no NDEF message.
 
         Raises:
-            TagLost: the card isn't there.
-            EncodingInterrupted: another one is.
+            TagLost, Refused: the card isn't there, or doesn't answer as it did.
+            EncodingInterrupted: another one is there.
         """
         target = self._reader.sense()
         if target is None:
             raise TagLost("the tag left before it was read back")
         if target.uid != self._target.uid:
             raise EncodingInterrupted("Another card lies on the encoder than the one that was being written.")
-        try:
-            return self._reader.activate(target).message
-        except IncompatibleCardFormat:
-            return None
+        return self._reader.read_again(target, card)
 
     def _not_kept(self, kept: bytes | None, card: Card) -> EncoderError:
         if kept == card.message:
@@ -135,7 +132,7 @@ class _Encoding:
         if not isinstance(error, Refused):
             return EncodingInterrupted("The card was taken away, or swapped, while it was being written.")
         try:
-            kept = self._look_again()
+            kept = self._look_again(card)
         except LinkError:
             return EncodingInterrupted("The card could not be read again after it had refused an operation.")
         except EncoderError as trouble:

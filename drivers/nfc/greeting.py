@@ -9,10 +9,11 @@ from drivers.nfc import codec
 from drivers.port import Port, Silence, open_port
 from drivers.steps import step
 
-_PATIENCE_S = 0.2
-"""A chip that is there acknowledges within 15 ms, and USB adapters keep bytes back for some 16 more."""
+_PATIENCE_S = (0.06, 0.5)
+"""A chip that is there acknowledges within 15 ms, and USB adapters keep bytes back for some 16 more; a machine under
+load may take longer to hear of it."""
 _LAST_PATIENCE_S = 1.5
-"""Some keep the first ones back for a whole second (nfcpy's `pn532.py`, on USB adapters of a Raspberry Pi)."""
+"""Some adapters keep the first bytes back for a whole second (nfcpy's `pn532.py`, on USB of a Raspberry Pi)."""
 _QUIET_S = 0.03
 """How long nothing must have come before the chip is asked: what a killed process left unread is on its way."""
 
@@ -26,10 +27,10 @@ def greet(path: str) -> str:
         EncoderNotOnline: the port can't be had, or no PN532 answers there.
     """
     with closing(open_port(path, baud=codec.BAUD)) as port:
-        version = _ask(port, _PATIENCE_S)
-        if version is None:
-            _slow_down(port)
-            version = _ask(port, _LAST_PATIENCE_S)
+        for patience_s in _PATIENCE_S:
+            if (version := _ask(port, patience_s)) is not None or _slow_down(port, patience_s):
+                break
+        version = version or _ask(port, _LAST_PATIENCE_S)
     if version is None:
         raise EncoderNotOnline(
             f"No PN532 answers on {path}.",
@@ -43,7 +44,7 @@ def ask(path: str) -> str | None:
     """The name and version of the PN532 on this port; None where there is none, or the port can't be had."""
     try:
         with closing(open_port(path, baud=codec.BAUD)) as port:
-            return _ask(port, _PATIENCE_S)
+            return _ask(port, _PATIENCE_S[-1])
     except (EncoderError, ValueError):
         return None
 
@@ -56,14 +57,17 @@ def _ask(port: Port, patience_s: float) -> str | None:
         return None
 
 
-def _slow_down(port: Port) -> None:
-    """Have the chip, at whatever speed it is, go back to its first one, and the port too."""
+def _slow_down(port: Port, patience_s: float) -> bool:
+    """Have the chip, at whatever speed it is, go back to its first one, and the port too: whether it was found."""
+    found = False
     for baud in codec.FASTER_BAUDS:
         port.set_baud(baud)
-        if _exchange(port, codec.SET_FIRST_SPEED, 0, _PATIENCE_S) == codec.SPEED_IS_SET:
+        found = _exchange(port, codec.SET_FIRST_SPEED, 0, patience_s) == codec.SPEED_IS_SET
+        if found:
             port.write(codec.ACK)
             break
     port.set_baud(codec.BAUD)
+    return found
 
 
 def _exchange(port: Port, command: bytes, data_size: int, patience_s: float) -> bytes | None:

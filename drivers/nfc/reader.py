@@ -6,7 +6,7 @@ nfcpy (EUPL 1.1) is imported and never copied. What it leaves to its users, as o
 - An unplugged serial adapter makes its calls raise termios.error, which is no OSError, or trip over the port that it
   has closed; noise makes it trip in other ways. So every exception that it lets out is trouble with the reader, unless
   it is one of its own for tags.
-- Its loggers tell what goes to the card, on their debug level, and of every card that is pulled away on higher ones.
+- Its loggers take every card that is pulled away for an error, and on debug level tell all that goes to the card.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import termios
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
 import nfc
@@ -84,13 +83,12 @@ class Reader:
         EncoderCommunicationTimeout: it doesn't answer, or makes no sense.
     """
 
-    def __init__(self, name: str, device: Any, patience: Patience, timeout_s: float) -> None:
+    def __init__(self, name: str, device: Any, patience: Patience) -> None:
         self.name = name
         self.broken = False
         self._transport = device.chipset.transport
         self._clf = _Frontend(device)
         self._patience = patience
-        self._timeout_s = timeout_s
 
     @property
     def changes(self) -> int:
@@ -130,6 +128,17 @@ class Reader:
             )
         return card
 
+    def read_again(self, target: Target, card: Card) -> bytes | None:
+        """The NDEF message of the tag that was sensed, which is `card`; None where there is none that reads.
+
+        What nfcpy tries out to tell kinds apart isn't repeated.
+
+        Raises:
+            TagLost, Refused: the tag doesn't answer, or not as it did.
+        """
+        with self.nfcpy():
+            return Card(self, type(card.tag)(self._clf, target.remote)).message
+
     def _still_there(self, target: Target) -> None:
         """Tell a tag that holds no NDEF message from one that left while it was read."""
         found = self.sense()
@@ -151,7 +160,7 @@ class Reader:
         Raises:
             TagLost, Refused: the tag doesn't answer, or says no.
         """
-        self._patience.until = monotonic() + self._timeout_s
+        self._patience.start()
         try:
             yield
         except (EncoderError, LinkError):
@@ -176,7 +185,8 @@ class Card:
 
     def __init__(self, reader: Reader, tag: Any) -> None:
         self._reader = reader
-        self._tag = tag
+        self.tag = tag
+        """nfcpy's own."""
         self._ndef = tag.ndef
         self.medium = (
             str(tag.product).removeprefix("NXP ").replace("Type2Tag", "Type 2 tag").replace("Type4Tag", "Type 4 tag")
@@ -190,7 +200,7 @@ class Card:
     def present(self) -> bool:
         """Whether this very tag has been there without a break: one that was away doesn't answer unless selected."""
         with self._reader.nfcpy():
-            return bool(self._tag.is_present)
+            return bool(self.tag.is_present)
 
     def write(self, message: bytes) -> None:
         """Have nfcpy write the message: its length becomes 0 first, and what it is last.
@@ -203,7 +213,7 @@ class Card:
             TagLost, Refused.
         """
         with self._reader.nfcpy():
-            if isinstance(self._tag, nfc.tag.tt4.Type4Tag):
+            if isinstance(self.tag, nfc.tag.tt4.Type4Tag):
                 if self.message:
                     self._ndef.octets = b""
                 self._ndef._max_lc = min(self._ndef._max_lc, len(message) + 1)
@@ -216,8 +226,7 @@ def on_tty(path: str, timeout_s: float) -> Reader:
     Raises:
         EncoderNotOnline: nfcpy can't come to terms with it.
     """
-    patience = Patience()
-    patience.until = monotonic() + timeout_s
+    patience = Patience(timeout_s)
     transport = None
     try:
         transport = GuardedTty(path, patience)
@@ -228,7 +237,7 @@ def on_tty(path: str, timeout_s: float) -> Reader:
                 transport.let_go()
         raise EncoderNotOnline(f"The reader on {path} does not start ({type(error).__name__}).") from error
     device._path = path
-    return Reader(path, device, patience, timeout_s)
+    return Reader(path, device, patience)
 
 
 def on_usb(reader: UsbReader, timeout_s: float) -> Reader:
@@ -238,8 +247,7 @@ def on_usb(reader: UsbReader, timeout_s: float) -> Reader:
         OSError: EACCES, EBUSY and the like: what the system has against it.
         EncoderNotOnline: nfcpy can't come to terms with it.
     """
-    patience = Patience()
-    patience.until = monotonic() + timeout_s
+    patience = Patience(timeout_s)
     module = importlib.import_module("nfc.clf." + nfc.clf.device.usb_device_map[reader.vid, reader.pid])
     try:
         device = module.init(GuardedUsb(reader.bus, reader.address, patience))
@@ -248,4 +256,4 @@ def on_usb(reader: UsbReader, timeout_s: float) -> Reader:
     except Exception as error:
         raise EncoderNotOnline(f"The reader on {reader.place} does not start ({type(error).__name__}).") from error
     device._path = reader.place
-    return Reader(reader.place, device, patience, timeout_s)
+    return Reader(reader.place, device, patience)

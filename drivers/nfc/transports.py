@@ -17,14 +17,28 @@ _WRITE_S = 1.0
 
 
 class Patience:
-    """Until when nfcpy may go on reading, on the monotonic clock."""
+    """How long nfcpy may take over one thing, and over one frame at least a fifth of that.
 
-    until = 0.0
+    nfcpy itself gives the chip 100 ms to acknowledge, which a machine under load may need to hear of it.
+    """
 
-    def check(self) -> None:
-        """Raise OSError when the time is over: not a time-out, at which nfcpy would try again."""
-        if monotonic() > self.until:
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self.start()
+
+    def start(self) -> None:
+        """Something begins."""
+        self._until = monotonic() + self._timeout_s
+
+    def frame_ms(self, timeout_ms: int) -> int:
+        """How long to wait for a frame for which nfcpy would wait so long.
+
+        Raises:
+            OSError: the time is over. It is no time-out, after which nfcpy would try again.
+        """
+        if monotonic() > self._until:
             raise OSError(errno.EIO, "the reader keeps talking and doesn't come to an end")
+        return max(timeout_ms, int(self._timeout_s * 200))
 
 
 class GuardedTty(nfc.clf.transport.TTY):  # type: ignore[misc]  # nfcpy has no types
@@ -42,8 +56,7 @@ class GuardedTty(nfc.clf.transport.TTY):  # type: ignore[misc]  # nfcpy has no t
 
     def read(self, timeout: int) -> Any:
         """A frame; `timeout` is in milliseconds."""
-        self.patience.check()
-        return super().read(timeout)
+        return super().read(self.patience.frame_ms(timeout))
 
     def is_there(self) -> bool:
         """Whether it is still plugged in."""
@@ -68,8 +81,7 @@ class GuardedUsb(nfc.clf.transport.USB):  # type: ignore[misc]
 
     def read(self, timeout: int = 0) -> Any:
         """A frame; `timeout` is in milliseconds, and libusb takes 0 for without end."""
-        self.patience.check()
-        return super().read(max(timeout, 1))
+        return super().read(self.patience.frame_ms(timeout))
 
     def write(self, frame: bytes, timeout: int = 0) -> None:
         """Send a frame; nfcpy itself would wait without end."""

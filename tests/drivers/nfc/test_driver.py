@@ -118,7 +118,7 @@ def test_a_card_takes_no_more_exchanges_than_nfcpy_makes(encoder, feeder, reader
     first = [command.hex() for command in reader.commands]
     writes = [command for command in first if command.startswith("a2")]
     assert writes[-1].startswith("a205")  # the page with the length
-    assert (len(writes), len(first)) == (8, 19)
+    assert (len(writes), len(first)) == (8, 17)
     encoder.encode(request())
     assert len(reader.commands) - len(first) == 6
 
@@ -377,13 +377,22 @@ def test_a_tag_that_nfcpy_does_not_know_by_its_version_is_a_type_2_tag(encoder, 
     assert feeder.holds(uid) == NUMBER
 
 
-def test_what_goes_on_the_card_is_in_no_log(encoder, feeder, caplog):
+def test_what_goes_on_the_card_is_in_no_log_nor_is_nfcpy_s_own_trouble(encoder, feeder, reader, caplog):
     caplog.set_level(logging.DEBUG - 1)
     logging.getLogger().setLevel(1)
+
+    def pull(index, command):
+        if index == 4:
+            raise PulledAway
+
     for kind in ("NTAG213", TYPE4):
         feeder.lay(fresh_tag(kind))
         encoder.encode(request())
-        encoder.scan()
+        feeder.lay(fresh_tag(kind))
+        reader.fail(pull)
+        with pytest.raises(NoCredentialOnEncoder):
+            encoder.encode(request())
+        reader.fail(lambda index, command: None)
     assert not [record for record in caplog.records if record.name.split(".")[0] == "nfc"]
     assert NUMBER not in caplog.text
     assert NUMBER.encode().hex() not in caplog.text
@@ -395,3 +404,11 @@ def test_a_closed_encoder_is_not_online(line):
     for call in (encoder.wait_for_card, encoder.wait_for_removal, encoder.scan, lambda: encoder.encode(request())):
         with pytest.raises(EncoderNotOnline):
             call()
+
+
+@pytest.mark.parametrize("kind", ["NTAG213", TYPE4])
+def test_a_card_that_holds_the_number_may_be_read_only(encoder, feeder, kind):
+    tag = marked_read_only() if kind == "NTAG213" else type4(read_only=True)
+    write_message(tag, b"".join(ndef.message_encoder([ndef.TextRecord(NUMBER)])))
+    feeder.lay(tag)
+    assert encoder.encode(request()).written == 0

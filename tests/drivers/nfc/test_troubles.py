@@ -6,34 +6,32 @@ import pytest
 from drivers.content import CardNumber
 from drivers.encoder import EncodeRequest
 from drivers.errors import EncoderError, EncodingInterrupted
-from drivers.nfc import greeting
 from drivers.nfc.driver import NfcEncoder, NfcOptions
 from drivers.nfc.simulator import Pn532
 from drivers.port.simulated import Line
 from tests.drivers.nfc.conftest import TYPE4, fresh_tag, text_of
-from tests.drivers.port.troubles import LineTroubles
+from tests.drivers.port.troubles import FATAL, LineTroubles
 
 NUMBER = "4071882619550042"
 
 
 class TestTroubles(LineTroubles):
-    """nfcpy owns the framing: what matters is how it ends, and that the next job goes well. Tags come by turns.
+    """nfcpy owns the framing: what matters is how it ends, and that the next job goes well. Tags come by turns."""
 
-    A reader that failed is at a high speed, and is missed at its first one every time: that wait is shortened here. A
-    machine that is too slow for it asks once more, with patience.
-    """
-
-    positions = 3
+    positions = 2
 
     @pytest.fixture
-    def encoder(self, line: Line, reader: Pn532, monkeypatch: pytest.MonkeyPatch) -> Iterator[NfcEncoder]:
-        monkeypatch.setattr(greeting, "_PATIENCE_S", 0.02)
-        monkeypatch.setattr(greeting, "_QUIET_S", 0.01)
+    def encoder(self, line: Line, reader: Pn532) -> Iterator[NfcEncoder]:
         self.reader, self.kinds = reader, cycle(("NTAG213", TYPE4))
-        encoder = NfcEncoder("Desk", NfcOptions(port=line.port, timeout_s=1))
+        encoder = NfcEncoder("Desk", NfcOptions(port=line.port, timeout_s=1.5))
         encoder.open()
         yield encoder
         encoder.close()
+
+    @pytest.mark.parametrize("trouble", FATAL)
+    def test_from_then_on(self, encoder: NfcEncoder, line: Line, trouble: str) -> None:
+        """The others end as they do when they come once."""
+        super().test_from_then_on(encoder, line, trouble)
 
     def job(self, encoder: NfcEncoder, line: Line) -> None:
         self.tag = fresh_tag(next(self.kinds))
