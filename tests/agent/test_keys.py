@@ -422,6 +422,16 @@ async def test_a_refusal_of_the_vendor_leaves_the_job_as_it_was(desk: Running, s
     assert len(keymaking(desk).made) == 1
 
 
+async def test_an_order_that_the_vendor_cannot_carry_out_is_held(desk: Running, service: httpx.Client) -> None:
+    first, second = guest_key(service, "1001"), guest_key(service, "1002")
+    keymaking(desk).faults.append("unfit")
+    await poll(desk)
+    await in_state(desk, first, JobState.HELD)
+    assert job(desk, first).code == "order_does_not_fit"
+    keymaking(desk).bring(Card())
+    await issued(desk, second)
+
+
 async def test_a_credential_that_is_gone_says_so(tmp_path: Path, sandbox: Sandbox, service: httpx.Client) -> None:
     credential = guest_key(service, "1001")
     async with lying(sandbox.url) as liar, desk_with(tmp_path, sandbox, table("keymaking"), url=liar.front.url) as desk:

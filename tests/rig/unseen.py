@@ -33,6 +33,7 @@ from drivers.errors import (
     EncodingInterrupted,
     IncompatibleCardFormat,
     NoCredentialOnEncoder,
+    Unencodable,
 )
 from drivers.steps import step
 
@@ -175,7 +176,7 @@ class Swiped(Unseen):
 
 
 class KeyMaking(Unseen):
-    """A vendor's encoder, which asks for a card when it has an order. Faults: lost, refused, away.
+    """A vendor's encoder, which asks for a card when it has an order. Faults: lost, refused, unfit.
 
     With `reads` it looks at the card before it has the key made, as the better ones do.
     """
@@ -211,6 +212,8 @@ class KeyMaking(Unseen):
         assert isinstance(request.content, KeyOrder)
         self.asked += 1
         self._interrupted.clear()
+        if self._fault("unfit"):
+            raise Unencodable("The vendor's software knows no such room.")
         card = None
         found = FoundCard("", KEY, CardState.BLANK)
         if self.script.reads:
