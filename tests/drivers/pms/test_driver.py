@@ -357,6 +357,21 @@ class TestAFateThatIsUnknown:
             encoder.encode(request(order(now)))
         assert encoder.encode(request(order(now))).written == 1
 
+    def test_an_order_that_comes_back_as_it_was_is_no_answer(
+        self, encoder_with: EncoderWith, software: PmsSoftware, line: Line, now: datetime
+    ):
+        software.put()
+        encoder = encoder_with(reads=False)
+        ordered = next(data for who, data in reversed(self.after(encoder, line, now)) if b"\xb3CN\xb3" in data)
+        line.mangle = lambda data: ordered if data.startswith(b"\x02") else data
+        with pytest.raises(EncodingInterrupted):
+            encoder.encode(request(order(now)))
+
+    def after(self, encoder: PmsEncoder, line: Line, now: datetime) -> list[tuple[str, bytes]]:
+        """What passed on the line for this order."""
+        encoder.encode(request(order(now)))
+        return [(who, data[data.find(b"\x02") :]) for who, data in line.traffic if who == "host"]
+
     def test_a_card_that_is_swapped_before_the_look_back(
         self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime
     ):

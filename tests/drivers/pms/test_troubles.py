@@ -22,7 +22,7 @@ STARTS = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 
 class PmsTroubles(LineTroubles):
     options: ClassVar[dict[str, Any]] = {}
-    positions = 3
+    positions = 2
     lasting_positions = 1
 
     @pytest.fixture
@@ -68,4 +68,4 @@ class TestWithoutReading(PmsTroubles):
     """Three answers: to the enquiry, to the frame, to the order."""
 
     options: ClassVar = {"reads": False}
-    lasting_positions = 2
+    positions = 3

@@ -24,7 +24,7 @@ STARTS = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 class VisionTroubles(LineTroubles):
     tcp: ClassVar[bool] = False
     options: ClassVar[dict[str, Any]] = {}
-    positions = 3
+    positions = 2
     lasting_positions = 1
 
     @pytest.fixture
