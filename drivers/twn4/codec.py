@@ -26,7 +26,8 @@ SEARCH_TAG = bytes.fromhex("050010")
 ONLY_ISO14443A = bytes.fromhex("0502" + "00000000" + "01000000")
 """SetTagTypes (1.5.4.3) as appendix A.1 has it for MIFARE: no LF types; of HF, 1 << (80h & 1Fh)."""
 GET_SAK = bytes.fromhex("1205")
-"""1.5.17.6: of the tag that was found last."""
+"""1.5.17.6: what the tag that was found last answered its selection with (API Reference 18.1.2), for SearchTag's own
+type says no more than ISO 14443 A. A real reader was seen to answer 00 01 00 for an NTAG (H0nz4k/Vusion_gu140)."""
 GET_TAG_VERSION = bytes.fromhex("0C09")
 """MifareUltralightEV1_GetVersion, 1.5.11.10. That it passes NTAGs' version on too is believed, not verified: they know
 the same command, 60h."""

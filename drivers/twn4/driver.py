@@ -69,7 +69,7 @@ class Twn4Encoder(Encoder):
             for crc in (False, True):
                 with suppress(EncoderCommunicationTimeout):
                     version = Reader(line, TwnCodec("ascii", crc), _STRANGER_S).ask_version()
-                    return Attached(f"Elatec {version}", {"port": port, "crc": crc})
+                    return Attached(f"Elatec {version}", {"port": port} | ({"crc": True} if crc else {}))
         except EncoderError:
             return None
         finally:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from drivers.conformance import TagHands
 from drivers.port.simulated import Line
 from drivers.twn4.driver import Twn4Encoder, Twn4Options
+from drivers.twn4.reader import Reader
 from drivers.twn4.simulator import SimulatedTwn4
 from drivers.virtual.cards import VirtualClassic, VirtualType2
 
@@ -37,6 +39,16 @@ def feeder(device: SimulatedTwn4, kind: str) -> FieldFeeder:
 def line(device: SimulatedTwn4) -> Iterator[Line]:
     with Line.pty(device) as line:
         yield line
+
+
+@contextmanager
+def impatient(reader: Reader, timeout_s: float = 0.1) -> Iterator[None]:
+    """Have it wait a moment only, where nothing will come."""
+    patience_s, reader._timeout_s = reader._timeout_s, timeout_s
+    try:
+        yield
+    finally:
+        reader._timeout_s = patience_s
 
 
 def options(line: Line, device: SimulatedTwn4, **changes: object) -> Twn4Options:

@@ -24,7 +24,7 @@ from drivers.twn4 import driver
 from drivers.twn4.driver import Twn4Encoder, Twn4Options
 from drivers.twn4.simulator import PulledAway, SimulatedTwn4
 from drivers.virtual.cards import Effect, Operation
-from tests.drivers.twn4.conftest import options
+from tests.drivers.twn4.conftest import impatient, options
 from tests.rig.cards import fresh_card, text_on
 
 pytestmark = pytest.mark.timeout(60, method="thread")
@@ -428,13 +428,10 @@ def test_the_way_back_is_awaited_after_a_first_look(line, encoder):
     assert monotonic() - began >= 0.2
 
 
-def test_a_silent_reader_is_not_online_while_it_is_waited_for(line, device):
-    encoder = Twn4Encoder("Front desk", options(line, device, timeout_s=0.1))
-    encoder.open()
+def test_a_silent_reader_is_not_online_while_it_is_waited_for(line, encoder):
     line.mangle = lambda answer: b""
-    with pytest.raises(EncoderNotOnline, match="doesn't answer"):
+    with impatient(encoder._reader), pytest.raises(EncoderNotOnline, match="doesn't answer"):
         encoder.wait_for_card()
-    encoder.close()
 
 
 def test_a_wait_costs_next_to_nothing(encoder):
@@ -473,7 +470,7 @@ def test_attached_readers_are_those_with_elatecs_numbers(monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "options"),
     [
-        ({}, {"crc": False}),
+        ({}, {}),
         ({"crc": True}, {"crc": True}),
         ({"framing": "binary"}, None),
         ({"version": "X1"}, None),
@@ -482,10 +479,12 @@ def test_attached_readers_are_those_with_elatecs_numbers(monkeypatch):
     ids=str,
 )
 def test_a_probe_finds_readers_that_speak_ascii(monkeypatch, settings, options):
-    monkeypatch.setattr(driver, "_STRANGER_S", 0.5 if options else 0.1)
+    monkeypatch.setattr(driver, "_STRANGER_S", 1.0 if options is not None else 0.1)
     with Line.pty(SimulatedTwn4(**settings)) as line:
         found = Twn4Encoder.probe(line.port)
-        assert (found and found.options) == (options and {"port": line.port} | options)
+        assert (None if found is None else found.options) == (
+            None if options is None else {"port": line.port} | options
+        )
         if found is not None:
             encoder = Twn4Encoder("found", Twn4Options.model_validate(found.options))
             encoder.open()

@@ -13,13 +13,14 @@ from drivers.twn4 import firmware
 from drivers.twn4.driver import Twn4Encoder, Twn4Options
 from drivers.twn4.simulator import SimulatedTwn4
 
-SHORT_S = 0.25
+SHORT_S = 0.15
+OTHER_S = 0.5
 SETTINGS = list(product(("ascii", "binary"), (False, True)))
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(firmware, "_OTHER_SETTING_S", SHORT_S)
+@pytest.fixture
+def others_are_mute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(firmware, "_OTHER_SETTING_S", 0.05)
 
 
 def opened(line: Line, **options: object) -> Twn4Encoder:
@@ -42,7 +43,8 @@ def test_every_setting_is_spoken(framing, crc):
     [(other, SETTINGS[0]) for other in SETTINGS[1:]] + [(SETTINGS[0], other) for other in SETTINGS[1:]],
     ids=str,
 )
-def test_every_other_setting_is_recognised(reader, configured):
+def test_every_other_setting_is_recognised(monkeypatch, reader, configured):
+    monkeypatch.setattr(firmware, "_OTHER_SETTING_S", OTHER_S)
     device = SimulatedTwn4(framing=reader[0], crc=reader[1])
     with Line.pty(device) as line:
         with pytest.raises(EncoderNotOnline) as caught:
@@ -53,7 +55,7 @@ def test_every_other_setting_is_recognised(reader, configured):
 
 
 @pytest.mark.parametrize("mangle", [None, lambda answer: b"hello\r\n"], ids=["mute", "talks"])
-def test_a_device_that_speaks_otherwise_is_explained(mangle):
+def test_a_device_that_speaks_otherwise_is_explained(others_are_mute, mangle):
     with Line.pty(SimulatedTwn4(simple_protocol=mangle is not None)) as line:
         if mangle is not None:
             line.mangle = mangle
@@ -63,7 +65,7 @@ def test_a_device_that_speaks_otherwise_is_explained(mangle):
             assert hint in caught.value.next_step
 
 
-def test_a_device_that_is_no_twn4_is_left_alone():
+def test_a_device_that_is_no_twn4_is_left_alone(others_are_mute):
     device = SimulatedTwn4(version="Coffee maker 2")
     with Line.pty(device) as line, pytest.raises(EncoderNotOnline, match="No TWN4"):
         opened(line)
@@ -74,7 +76,7 @@ def test_noise_while_it_is_opened_is_no_other_firmware():
     with Line.pty(SimulatedTwn4()) as line:
         answers = iter([b"\x00\x00\xff", b"001D54574E", b"0004"])
         line.mangle = lambda answer: next(answers, answer)
-        opened(line, timeout_s=0.4).close()
+        opened(line, timeout_s=1).close()
 
 
 def test_a_reader_that_is_gone_is_not_taken_for_another_firmware():

@@ -14,7 +14,7 @@ from drivers.port.simulated import Line
 from drivers.twn4.driver import Twn4Encoder
 from drivers.twn4.simulator import SimulatedTwn4
 from tests.drivers.port.troubles import LineTroubles
-from tests.drivers.twn4.conftest import options
+from tests.drivers.twn4.conftest import impatient, options
 from tests.rig.cards import fresh_card, text_on
 
 OLD = "OLD-NUMBER-0001"
@@ -34,7 +34,7 @@ class Troubles(LineTroubles):
 
     @pytest.fixture
     def encoder(self, line: Line, device: SimulatedTwn4) -> Iterator[Encoder]:
-        encoder = Twn4Encoder("Desk", options(line, device, timeout_s=0.1))
+        encoder = Twn4Encoder("Desk", options(line, device))
         encoder.open()
         self.card = fresh_card(self.kind)
         self.device.put(self.card)
@@ -50,6 +50,11 @@ class Troubles(LineTroubles):
         assert encoder.wait_for_card()
         encoder.encode(EncodeRequest(CardNumber(self.number), lambda found: None))
         assert text_on(self.card) == self.number
+
+    def _within_patience(self, encoder: Encoder, line: Line) -> EncoderError | None:
+        """Silence is soon noticed in trouble; without, a loaded machine is given the time that it takes."""
+        with impatient(encoder._reader):
+            return super()._within_patience(encoder, line)
 
     def check(self, error: EncoderError | None, line: Line) -> None:
         if error is None:
