@@ -58,6 +58,9 @@ class Enquiry:
         self._stream = Stream(check)
         self._troubled = False
         """Whether the last exchange ended in trouble."""
+        self._refused = False
+        """Whether a message that changes something was refused. An answer that comes all the same is that message's:
+        then the refusal was noise."""
 
     def connect(self) -> None:
         """See that the software is there: it acknowledges an enquiry.
@@ -97,6 +100,7 @@ class Enquiry:
                 no sense.
             Lost: the message changes something, and may have been taken.
         """
+        self._refused = False
         with step("card.exchange"):
             try:
                 return self._ask(payload, changes, on_wake)
@@ -134,6 +138,7 @@ class Enquiry:
         Raises:
             Silence: a message that changes something got lost, or its acknowledgement did.
             Malformed: it was acknowledged, or refused, or neither.
+            Lost: a message that changes something was refused, and answered.
         """
         port.write(wrap(payload, self._check))
         try:
@@ -143,9 +148,12 @@ class Enquiry:
                 raise
             return False
         if item is Control.ACK:
+            self._refused = False
             return True
+        self._refused = changes
         try:  # what follows a true NAK is silence
             if self._control(port, _NOT_READY_S, _nothing) is Control.ACK:
+                self._refused = False
                 return True
         except Silence:
             return False
@@ -180,6 +188,7 @@ class Enquiry:
             except EncoderNotOnline:
                 self.close()
         self._port = self._open_port()
+        self._stream = Stream(self._check)
         try:
             if self._troubled:
                 self._port.discard(_REST_S)
@@ -192,8 +201,9 @@ class Enquiry:
     def _enquire(self, port: Port, on_wake: Callable[[], None]) -> Port:
         trouble = "doesn't answer"
         for _ in range(self._tries):
-            port.discard()
-            self._stream = Stream(self._check)
+            if not self._refused:
+                port.discard()
+                self._stream = Stream(self._check)
             port.write(ENQ)
             try:
                 item = self._control(port, self._ack_s, on_wake)
@@ -205,8 +215,15 @@ class Enquiry:
             if item is Control.ACK:
                 return port
             trouble = "isn't ready"
-            port.discard(_NOT_READY_S)
+            self._wait_until_quiet(port)
         raise EncoderCommunicationTimeout(f"The software at {port.name} {trouble}.")
+
+    def _wait_until_quiet(self, port: Port) -> None:
+        if not self._refused:
+            port.discard(_NOT_READY_S)
+            return
+        with suppress(Silence, Malformed):
+            self._control(port, _NOT_READY_S, _nothing)
 
     def _next(self, port: Port, deadline: float, on_wake: Callable[[], None]) -> Control | bytes:
         while (item := self._stream.take()) is None:
@@ -215,4 +232,6 @@ class Enquiry:
                 raise Silence(f"The software at {port.name} did not answer in time.", b"")
             on_wake()  # before each wait, too: a call that came earlier may have woken a wait that didn't heed it
             self._stream.feed(port.read_some(left))
+        if self._refused and isinstance(item, bytes):
+            raise Lost("The message was refused, and yet answered.")
         return item

@@ -152,6 +152,24 @@ def test_an_order_that_was_refused_three_times_was_never_taken(enquiry: Enquiry,
     assert partner.heard == [ENQ, FRAME] * 3
 
 
+@pytest.mark.parametrize(
+    "says",
+    [
+        [ACK, NAK + ANSWER_FRAME, ACK, ACK + ANSWER_FRAME],
+        [ACK, NAK, ANSWER_FRAME + ACK, ACK + ANSWER_FRAME],
+        [ACK, NAK, NAK + ANSWER_FRAME, ACK, ACK + ANSWER_FRAME],
+        [ACK, NAK, b"", ANSWER_FRAME + ACK, ACK + ANSWER_FRAME],
+    ],
+    ids=["at once", "before the next acknowledgement", "after the next refusal", "after a silence"],
+)
+def test_an_order_that_was_refused_and_answered_is_not_repeated(enquiry: Enquiry, partner: Partner, says: list[bytes]):
+    """The refusal was noise in the place of an acknowledgement: the order was carried out."""
+    partner.says = list(says)
+    with pytest.raises(Lost):
+        enquiry.ask(ASKED, changes=True)
+    assert partner.heard.count(FRAME) == 1
+
+
 @pytest.mark.parametrize("changes", [False, True], ids=["reads", "changes"])
 @pytest.mark.parametrize("says", [[], [NAK] * 9, [b"\x55" * 8192] * 9], ids=["silence", "NAKs", "garbage"])
 def test_what_never_becomes_ready_gets_no_message(enquiry: Enquiry, partner: Partner, says: list[bytes], changes: bool):
