@@ -37,18 +37,13 @@ class TestConformance(EncoderConformance):
     number = "407188261955"
     other = "407188261956"
 
-    @pytest.fixture(params=["iso", "raw"])
-    def form(self, request: pytest.FixtureRequest) -> str:
-        return str(request.param)
-
     @pytest.fixture
     def feeder(self, device: Msr605Simulator) -> Feeder:
         return Feeder(device)
 
     @pytest.fixture
-    def encoder(self, line: Line, form: str) -> Iterator[Encoder]:
-        options = Msr605Options(port=line.port, format=form, operator_s=1.0, timeout_s=0.2)
-        encoder = Msr605Encoder("Desk", options)
+    def encoder(self, line: Line) -> Iterator[Encoder]:
+        encoder = Msr605Encoder("Desk", Msr605Options(port=line.port, operator_s=0.6, timeout_s=0.2))
         encoder.open()
         yield encoder
         encoder.close()

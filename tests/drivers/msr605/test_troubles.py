@@ -3,13 +3,14 @@
 import threading
 from collections.abc import Iterator
 from itertools import count
+from typing import ClassVar, Literal
 
 import pytest
 
 from drivers.content import CardNumber
 from drivers.encoder import Encoder, EncodeRequest
 from drivers.errors import EncoderCommunicationTimeout, EncoderError, EncodingInterrupted
-from drivers.msr605 import driver
+from drivers.msr605 import driver, link
 from drivers.msr605.driver import Msr605Encoder
 from drivers.msr605.options import Msr605Options
 from drivers.msr605.simulator import Msr605Simulator
@@ -23,6 +24,7 @@ GIVES_UP_S = 3.0
 
 class TestTroubles(LineTroubles):
     positions = None
+    form: ClassVar[Literal["iso", "raw"]] = "iso"
 
     @pytest.fixture
     def line(self, device: Msr605Simulator) -> Iterator[Line]:
@@ -31,10 +33,11 @@ class TestTroubles(LineTroubles):
         with Line.pty(device) as line:
             yield line
 
-    @pytest.fixture(params=["iso", "raw"])
-    def encoder(self, line: Line, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Encoder]:
-        monkeypatch.setattr(driver, "_ROUND_S", 0.5)
-        options = Msr605Options(port=line.port, format=request.param, operator_s=0.3, timeout_s=0.1)
+    @pytest.fixture
+    def encoder(self, line: Line, monkeypatch: pytest.MonkeyPatch) -> Iterator[Encoder]:
+        monkeypatch.setattr(driver, "_ROUND_S", 0.3)
+        monkeypatch.setattr(link, "_LONGEST_ANSWER_S", 0.1, raising=False)
+        options = Msr605Options(port=line.port, format=self.form, operator_s=0.4, timeout_s=0.2)
         encoder = Msr605Encoder("Desk", options)
         encoder.open()
         yield encoder
@@ -62,3 +65,11 @@ class TestTroubles(LineTroubles):
         """Only `EncodingInterrupted` says that the card may have been changed."""
         if error is not None and not isinstance(error, EncodingInterrupted):
             assert self.stripe.text(2) == self.before
+
+
+class TestRawTroubles(TestTroubles):
+    """At the look: what differs is how that is understood."""
+
+    positions = 1
+    form = "raw"
+    test_from_then_on = None
