@@ -120,8 +120,9 @@ def key_refusal(
     One that is just as ordered (NUMBER) is the credential's own where it has one, or may have: else somebody else's who
     has the same doors for the same time. `reads`: the encoder can tell what a key is. Where it can't, and an order was
     interrupted, only a person can find out whether a key came of it: another order would void what other guests hold.
+    Where another key is to take the place of the first one, a key that is there already is not that.
     """
-    if job.overwrite or overwrite == "always":
+    if job.overwrite:
         return None
     if job.state is JobState.WRITING and not reads:
         return IncompatibleCardFormat(
@@ -129,7 +130,10 @@ def key_refusal(
             next_step=_CONFIRM,
             reason="unknown_content",
         )
-    if found.state is CardState.NUMBER and job.state is not JobState.WRITING and credential.is_issued is not True:
+    if overwrite == "always":
+        return None
+    may_be_its_own = credential.is_issued is True and not job.replace_card
+    if found.state is CardState.NUMBER and job.state is not JobState.WRITING and not may_be_its_own:
         return IncompatibleCardFormat(
             "The card is a key for the same doors and times already, and was not made for this credential.",
             next_step=_CONFIRM,

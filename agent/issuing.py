@@ -251,7 +251,9 @@ class _Encoding:
             self._replaces = credential.card_number
         by_uid = isinstance(self._content, CardNumber) and self._content.value is None
         self._wait(self._issuing.claims.begin(self._job, found.uid))
-        self._journal.begin_writing(self._job, self.attempt, card_number=self._number, number_is_uid=by_uid)
+        # A key whose fate is unknown is not ordered again and again at one word: each order voids other guests' keys.
+        once = isinstance(self._content, KeyOrder)
+        self._journal.begin_writing(self._job, self.attempt, card_number=self._number, number_is_uid=by_uid, once=once)
 
     def verified(self, result: EncodeResult) -> None:
         """The driver vouches for the card.

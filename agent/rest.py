@@ -31,6 +31,11 @@ class Rest:
         """Whether this job is left alone now."""
         return self._job == job and time.monotonic() < self._until
 
+    def end(self, job_id: int) -> None:
+        """A person wants this job now."""
+        if self._job is not None and self._job.job_id == job_id:
+            self._job = None
+
     def forget(self) -> None:
         """All is well: the next rest is a short one."""
         self._next_s = FIRST_S

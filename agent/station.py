@@ -298,12 +298,13 @@ class Station:
             in_hand=self._shared.chosen - {besides.job_id if besides else None},
             card=self._found,
         )
-        if job is None or (not job.picked and (self.spent is not None or self._rest.is_for(job))):
+        if job is None or self._rest.is_for(job) or (not job.picked and self.spent is not None):
             return None
         return None if job.job_id == self._refused else job
 
     def reconsider(self, job_id: int) -> None:
         """A person asks anew for what the card on the encoder was refused for."""
+        self._rest.end(job_id)
         if self._refused == job_id:
             self._refused = None
 

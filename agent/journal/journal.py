@@ -203,13 +203,20 @@ class Journal(Reports):
             assert attempt is not None
             return attempt
 
-    def begin_writing(self, job: Job, attempt: int, *, card_number: str | None, number_is_uid: bool) -> None:
-        """The next byte changes the card: from here on what it holds is unknown until it was read back."""
+    def begin_writing(
+        self, job: Job, attempt: int, *, card_number: str | None, number_is_uid: bool, once: bool = False
+    ) -> None:
+        """The next byte changes the card: from here on what it holds is unknown until it was read back.
+
+        `once`: a person's word that what the card holds may be lost counts for this time alone.
+        """
         with self._database.transaction("begin_writing") as connection:
             the_attempt(connection, attempt)
             now_job = job_of(connection, job.job_id)
             if now_job.state is not JobState.WRITING:
                 move(connection, now_job, JobState.WRITING)
+            if once:
+                connection.execute("UPDATE jobs SET overwrite = 0 WHERE job_id = ?", (job.job_id,))
             before = connection.execute("SELECT * FROM cards WHERE uid = ?", (now_job.card_uid,)).fetchone()
             connection.execute(
                 "UPDATE attempts SET outcome = 'writing', card_before = ? WHERE attempt_id = ?",

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from agent import clock, overview, rest
 from agent.journal import JobState
-from drivers.errors import NoCredentialOnEncoder, UncategorizedError
+from drivers.errors import IncompatibleCardFormat, NoCredentialOnEncoder, UncategorizedError
 from tests.agent.guests import change_access, create, delete, issued, job, poll, sandbox, service
 from tests.agent.unseen import (
     desk_with,
@@ -354,6 +354,63 @@ async def test_where_keys_cannot_be_read_only_a_person_has_a_lost_one_ordered_ag
         assert len(keymaking(desk).made) == 1
 
 
+@pytest.mark.promise(5, 6)
+async def test_a_persons_word_counts_for_one_order(tmp_path: Path, sandbox: Sandbox, service: httpx.Client) -> None:
+    """Where that one gets lost too, nothing is ordered before they say so again."""
+    async with desk_with(tmp_path, sandbox, table("keymaking", reads=False, pause_s=0.01)) as desk:
+        credential = guest_key(service, "1001")
+        await poll(desk)
+        keymaking(desk).faults.extend(["lost"] * 9)
+        await refused(desk, lambda: keymaking(desk).bring(Card(), 9))
+        for orders in (2, 3):
+            attempt = desk.agent.operations.encode(credential, encoder=None, who="me", overwrite=True)
+            await attempt.over.wait()
+            assert not job(desk, credential).overwrite
+            failed = await refused(desk)
+            assert failed["type"] == "incompatible_card_format"
+            assert len(keymaking(desk).made) == orders
+
+
+@pytest.mark.promise(5)
+async def test_an_encoder_that_writes_over_anything_orders_no_lost_key_again_by_itself(
+    tmp_path: Path, sandbox: Sandbox, service: httpx.Client
+) -> None:
+    async with desk_with(tmp_path, sandbox, table("keymaking", reads=False, overwrite="always")) as desk:
+        guest_key(service, "1001")
+        keymaking(desk).faults.append("lost")
+        failed = await refused(desk, lambda: keymaking(desk).bring(Card(), 2))
+        assert failed["type"] == "encoding_interrupted"
+        failed = await refused(desk)
+        assert failed["type"] == "incompatible_card_format"
+        assert len(keymaking(desk).made) == 1
+
+
+async def test_a_wish_whose_card_is_the_wrong_one_is_not_tried_on_and_on(
+    tmp_path: Path, sandbox: Sandbox, service: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest, "FIRST_S", 1000.0)
+    async with desk_with(tmp_path, sandbox, table("keymaking", pause_s=0.01)) as desk:
+        credential, card = guest_key(service, "1001"), Card()
+        keymaking(desk).faults.append("lost")
+        await poll(desk)
+        await asked_for_a_card(desk, credential)
+        attempt = desk.agent.operations.encode(credential, encoder=None, who="me")
+        await desk.until(lambda: (at := desk.agent.stations[0]).job and at.job.picked and at.prompt, "the wish")
+        keymaking(desk).bring(card)
+        await attempt.over.wait()
+        assert (job(desk, credential).picked, job(desk, credential).state) == (True, JobState.WRITING)
+        asked = keymaking(desk).asked
+        keymaking(desk).bring(Card(foreign=True), 99)
+        for _ in range(20):
+            await poll(desk)
+            desk.agent.events.publish("job")
+        assert keymaking(desk).asked == asked
+        attempt = desk.agent.operations.encode(credential, encoder=None, who="me")  # a person needn't wait
+        await attempt.over.wait()
+        assert isinstance(attempt.error, IncompatibleCardFormat)
+        assert keymaking(desk).asked == asked + 1
+
+
 @pytest.mark.promise(4, 6)
 async def test_somebodys_key_does_not_become_somebody_elses(desk: Running, service: httpx.Client) -> None:
     """Not even where both have the same doors for the same time, so that nothing would have to be written."""
@@ -369,6 +426,22 @@ async def test_somebodys_key_does_not_become_somebody_elses(desk: Running, servi
     assert job(desk, second).state is JobState.CLAIMED
     keymaking(desk).bring(Card())
     await issued(desk, second)
+
+
+@pytest.mark.promise(4)
+async def test_somebody_elses_key_takes_no_keys_place(desk: Running, service: httpx.Client) -> None:
+    times = {"starts_at": "2026-01-01T12:00:00Z", "ends_at": clock.to_text(clock.now() + timedelta(days=2))}
+    first, second = guest_key(service, "1001", **times), guest_key(service, "1002", **times)
+    cards = Card(), Card()
+    await poll(desk)
+    for credential, card in zip((first, second), cards, strict=True):
+        keymaking(desk).bring(card)
+        await issued(desk, credential)
+    attempt = desk.agent.operations.reencode(second, reason="lost", encoder=None, who="me", replace_card=True)
+    keymaking(desk).bring(cards[0])
+    await attempt.over.wait()
+    assert isinstance(attempt.error, IncompatibleCardFormat)
+    assert len(desk.agent.journal._database.rows("SELECT 1 FROM outbox")) == 2
 
 
 @pytest.mark.parametrize(("tells", "replaced"), [("", False), ("serial-{n}", True)])
