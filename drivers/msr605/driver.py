@@ -163,12 +163,12 @@ class Msr605Encoder(Encoder):
         number = _number(request)
         wanted = self._layout.render(number)
         seen = self._seen()
+        interrupts = self._interrupts
         request.bind(self._layout.found(seen))
         self._look = None
         if self._layout.holds(seen, wanted):
             request.progress(Progress(Stage.VERIFYING, 1, 1))
             return EncodeResult("", MEDIUM, number, "read_back", 0)
-        interrupts = self._interrupts
         writing = Writing(
             link,
             self._form,

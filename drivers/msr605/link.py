@@ -12,7 +12,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TypeVar
 
-from drivers.errors import EncoderCommunicationTimeout
+from drivers.errors import EncoderCommunicationTimeout, EncoderError
 from drivers.layouts.tracks import Track
 from drivers.msr605 import codec
 from drivers.msr605.bits import BITS
@@ -26,8 +26,10 @@ BAUD = 9600
 _TESTS = 3
 """How often a device that was reset is asked whether it is back. libmsr waits 0.1 s after a reset, or a light."""
 _QUIET_S = 0.02
-_IDLE_S = 0.1
+_IDLE_S = 0.05
 """How long nothing comes behind a firmware's version, which has no end of its own."""
+_LONGEST_ANSWER_S = 1.1
+"""What the longest answer takes on the line: some 1000 bytes."""
 _LONGEST_VERSION = 64
 
 
@@ -46,7 +48,9 @@ class Link:
         self._timeout_s = timeout_s
         self._coercivity: Coercivity | None = None
         self._idle = False
-        """Whether it is known to wait for nothing."""
+        """Whether it is known to wait for nothing, and to be set as it should be."""
+        self._armed = False
+        """Whether it was told to wait for a swipe, and may wait still."""
         self._attentive = False
         """Whether it answered since it was last told something that has no answer."""
 
@@ -130,10 +134,11 @@ class Link:
         """
         with step("card.exchange"):
             self._port.discard()
-            self._idle = False
+            self._idle, self._armed = False, True
             self._port.write(command)
             answer = self._answer(parse, timeout_s, stop)
             self._idle = self._attentive = answer is not None
+            self._armed = answer is None
             return answer
 
     def still_armed(self) -> bool:
@@ -144,19 +149,21 @@ class Link:
         self._port.write(codec.COMMUNICATION_TEST)
         return not self._heard(self._timeout_s, 1)
 
-    def call_back(self) -> bytes:
-        """Reset the device, so that it waits for nothing, and see to its coercivity. Returns what else it said.
+    def call_back(self) -> bool:
+        """Reset the device, so that it waits for nothing, and see to its coercivity. Whether it said anything else.
 
         Raises:
             EncoderCommunicationTimeout: it doesn't answer.
         """
-        self._port.discard(_QUIET_S)
+        self._idle = False
+        said = self._port.discard(_QUIET_S)
         self._port.write(codec.RESET)
-        said = self.test()
-        self._idle = True
+        said |= bool(self.test())
+        self._armed = False
         # A reset leaves it as it was set (libMSRx05), a loss of power doesn't (seen on an MSR605X: Magnetic-Fox).
         if self._coercivity is not None and self._asked_coercivity() != self._coercivity:
             self._set_coercivity(self._coercivity)
+        self._idle = True
         return said
 
     def show(self, led: Led) -> None:
@@ -169,7 +176,10 @@ class Link:
         self._port.wake()
 
     def close(self) -> None:
-        """Let the port go. Never raises."""
+        """Let the port go. Never raises. A device that still waits for a card, maybe to write it, is reset."""
+        if self._armed:
+            with suppress(EncoderError):
+                self._port.write(codec.RESET)
         self._port.close()
 
     def _answer(self, parse: Callable[[bytes], T | None], timeout_s: float, stop: Callable[[], bool]) -> T | None:
@@ -177,8 +187,9 @@ class Link:
         deadline = monotonic() + timeout_s
         while True:
             if data := self._port.read_some(deadline - monotonic()):
+                if not came:
+                    deadline = monotonic() + self._timeout_s + _LONGEST_ANSWER_S
                 came += data
-                deadline = monotonic() + self._timeout_s
                 answer = self._parsed(parse, came)
                 if answer is not None:
                     return answer

@@ -103,18 +103,22 @@ class Port:
             self._receive(None if timeout_s is None else self._deadline(timeout_s), self._wake.fd)
         return b"" if self._wake.heard() else self._take(len(self._came))
 
-    def discard(self, quiet_s: float = 0.0, at_most_s: float = 1.0) -> None:
+    def discard(self, quiet_s: float = 0.0, at_most_s: float = 1.0) -> bool:
         """Throw away what has come, until nothing came for `quiet_s`, but never for longer than `at_most_s` (seconds).
+
+        Whether there was anything.
 
         Raises:
             EncoderNotOnline: the device is gone.
         """
         end = monotonic() + at_most_s
-        came = True
+        anything, came = bool(self._came), True
         while came and monotonic() < end:
             self._came.clear()
             came = self._receive(min(end, monotonic() + quiet_s))
+            anything |= came
         self._came.clear()
+        return anything
 
     def wake(self) -> None:
         """Make the `read_some` in progress return empty, or else the next one. Thread-safe; never raises."""
