@@ -175,6 +175,16 @@ def parse_done(data: bytes) -> bool:
     return parse_result(data, 0) is not None
 
 
+def parse_acknowledged(data: bytes) -> None:
+    """An answer without anything to know in it: nothing (1.5.3, 1.5.4.3), or a Bool all the same.
+
+    Raises:
+        Malformed: it has other data.
+    """
+    if data:
+        parse_done(data)
+
+
 @dataclass(frozen=True)
 class Found:
     """What SearchTag found."""
@@ -220,9 +230,10 @@ class Kind:
     family: Family | None
 
 
+SAK_TYPE2, SAK_CLASSIC_1K = 0x00, 0x08
 _KINDS = {
-    0x00: Kind("MIFARE Ultralight or NTAG", "type2"),
-    0x08: Kind("MIFARE Classic 1K", "classic1k"),
+    SAK_TYPE2: Kind("MIFARE Ultralight or NTAG", "type2"),
+    SAK_CLASSIC_1K: Kind("MIFARE Classic 1K", "classic1k"),
     0x18: Kind("MIFARE Classic 4K", "classic4k"),
     0x88: Kind("MIFARE Classic 1K by Infineon", "classic1k"),
     0x09: Kind("MIFARE Mini", None),

@@ -25,7 +25,7 @@ from drivers.tags import ClassicTag, Tag, TagOptions, Type2Tag, encode_tag, scan
 from drivers.twn4 import codec, firmware
 from drivers.twn4.frames import Framing, TwnCodec
 from drivers.twn4.link import Twn4ClassicLink, Twn4Type2Link
-from drivers.twn4.reader import Reader
+from drivers.twn4.reader import Reader, UnknownFunction
 
 _LOOK_EVERY_S = 0.2
 """Between two searches for a card: the reader says nothing by itself."""
@@ -185,19 +185,35 @@ class Twn4Encoder(Encoder):
         if uid is None:
             raise NoCredentialOnEncoder("No card lies on the encoder.")
         self._announced, self._missed = uid, False
-        sak = reader.ask(codec.GET_SAK, lambda data: codec.parse_result(data, 1))
-        if sak is None:
+        kind = self._kind(reader, uid)
+        if kind is None:
             raise NoCredentialOnEncoder("The card was taken away before it could be read.")
-        kind = codec.kind_of(sak[0])
         if kind.family is None:
             raise IncompatibleCardFormat(
                 f"This card is of a kind that the encoder can't write: {kind.name}.",
                 next_step="Take a MIFARE Ultralight, NTAG or MIFARE Classic card.",
-                sak=sak.hex(),
             )
         if kind.family == "type2":
             return Type2Tag(Twn4Type2Link(reader, uid, self._search))
         return ClassicTag(Twn4ClassicLink(reader, uid, self._search), 16 if kind.family == "classic1k" else 40)
+
+    def _kind(self, reader: Reader, uid: bytes) -> codec.Kind | None:
+        """The kind of the tag that was found just now; None where it is gone."""
+        try:
+            sak = reader.ask_if_known(codec.GET_SAK, lambda data: codec.parse_result(data, 1))
+            return codec.kind_of(sak[0]) if sak is not None else None
+        except UnknownFunction:
+            return self._kind_by_reading(reader, uid)
+
+    def _kind_by_reading(self, reader: Reader, uid: bytes) -> codec.Kind | None:
+        """As `_kind`, for firmwares that can't tell the SAK: what can be read at once, without a key, is of type 2."""
+        if self._search() != uid:  # the reader may have started anew
+            return None
+        with suppress(UnknownFunction):
+            if reader.ask(codec.read_page(0), lambda data: codec.parse_result(data, codec.BLOCK_LENGTH)) is not None:
+                return codec.kind_of(codec.SAK_TYPE2)
+        # A tag that said no has to be selected anew.
+        return codec.kind_of(codec.SAK_CLASSIC_1K) if self._search() == uid else None
 
     @property
     def _open_reader(self) -> Reader:

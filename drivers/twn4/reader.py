@@ -25,7 +25,8 @@ _QUIET_S = {"ascii": 0.03, "binary": 0.1}
 """Seconds without a byte for the line to count as quiet: USB bridges hold bytes back for up to 16 ms, and a binary
 frame that broke off has to be given up by the reader."""
 _NOISE_AT_MOST_S = 1.0
-_CALLED = "TWN4"
+_CALLED = ("TWN4", "PRS")
+"""What a version has in it: Elatec's readers, or the Simple Protocol (1.5.1.4: "TWN4/B1.03/CCF1.57/PRS1.03/PI")."""
 
 
 class Disturbed(EncoderCommunicationTimeout):
@@ -56,18 +57,15 @@ class Reader:
         self._line = line
         self._timeout_s = timeout_s
         self._in_step = False
-        self._has_lights = False
+        self._lacking: set[bytes] = set()
+        """The functions that were wished for in vain."""
 
     def greet(self) -> None:
         """Bring the line into step, ask for the version, and have the reader look for ISO 14443 A tags alone."""
-        self.version = self.ask_version()
-        self._in_step = True
-        self._ask(codec.ONLY_ISO14443A, _nothing)
-        try:
-            self._ask(codec.LIGHTS, _nothing)
-            self._has_lights = True
-        except UnknownFunction:
-            self._has_lights, self._in_step = False, True
+        self._hail()
+        for command in (codec.ONLY_ISO14443A, codec.LIGHTS):
+            with suppress(UnknownFunction):
+                self._wish(command, codec.parse_acknowledged)
 
     def ask(self, command: bytes, parse: Callable[[bytes], T]) -> T:
         """What `parse` makes of the answer's data. It changes nothing, and is asked once more after trouble.
@@ -78,6 +76,12 @@ class Reader:
             return self._ask(command, parse)
         except (EncoderCommunicationTimeout, UnknownFunction):
             return self._ask(command, parse)
+
+    def ask_if_known(self, command: bytes, parse: Callable[[bytes], T]) -> T:
+        """As `ask`, for what can be done without: whatever a firmware does that lacks it, it is an UnknownFunction."""
+        if not self._in_step:
+            self.greet()
+        return self._wish(command, parse)
 
     def tell(self, command: bytes) -> bool:
         """Have something done that may change a tag, and so is said once alone: whether the tag did it."""
@@ -94,12 +98,32 @@ class Reader:
 
     def show(self, *commands: bytes) -> None:
         """Lights and beeps, where there are any."""
-        for command in commands if self._has_lights else ():
-            self._ask(command, _nothing)
+        for command in commands if codec.LIGHTS[:2] not in self._lacking else ():
+            self.ask_if_known(command, codec.parse_acknowledged)
+
+    def _hail(self) -> None:
+        self.version = self.ask_version()
+        self._in_step = True
+
+    def _wish(self, command: bytes, parse: Callable[[bytes], T]) -> T:
+        """As `_say`, for what can be done without, and may be refused, or met by silence or by nonsense: firmwares
+        differ in what they do with a function that they lack. One that knows its version, and not twice what it is
+        asked for, lacks that, and isn't asked again."""
+        function = command[:2]
+        for _ in range(0 if function in self._lacking else 2):
+            try:
+                return self._say(command, parse)
+            except (EncoderCommunicationTimeout, UnknownFunction):
+                self._hail()
+        self._lacking.add(function)
+        raise self._unknown(command)
 
     def _ask(self, command: bytes, parse: Callable[[bytes], T]) -> T:
         if not self._in_step:
             self.greet()
+        return self._say(command, parse)
+
+    def _say(self, command: bytes, parse: Callable[[bytes], T]) -> T:
         self._in_step = False
         with step("card.exchange"):
             answer = self._exchange(command)
@@ -111,7 +135,7 @@ class Reader:
             except Malformed as error:
                 raise self._disturbed(error) from error
         if not answer.done:
-            raise UnknownFunction(f"The reader's firmware ({self.version}) lacks the function {command[:2].hex()}.")
+            raise self._unknown(command)
         self._in_step = True
         return result
 
@@ -142,6 +166,9 @@ class Reader:
     def _disturbed(self, error: Exception) -> Disturbed:
         return Disturbed(f"The reader on {self._port.name} can't be understood: {error}")
 
+    def _unknown(self, command: bytes) -> UnknownFunction:
+        return UnknownFunction(f"The reader's firmware ({self.version}) lacks the function {command[:2].hex()}.")
+
     def ask_version(self) -> str:
         """Bring the line into step, and ask for the version. What doesn't call itself a TWN4 has not answered."""
         if self._line.framing == "ascii":
@@ -153,16 +180,6 @@ class Reader:
             while (left := deadline - monotonic()) > 0:
                 with suppress(Malformed):
                     answer = codec.parse_answer(self._line.decode(self._receive(left)))
-                    if answer.done and (version := codec.parse_text(answer.data)).startswith(_CALLED):
+                    if answer.done and any(name in (version := codec.parse_text(answer.data)) for name in _CALLED):
                         return version
         raise Disturbed(f"The reader on {self._port.name} can't be understood: it talks without end.")
-
-
-def _nothing(data: bytes) -> None:
-    """An answer without data.
-
-    Raises:
-        Malformed: it has some.
-    """
-    if data:
-        raise Malformed("it has data")

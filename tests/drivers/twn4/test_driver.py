@@ -16,7 +16,6 @@ from drivers.errors import (
     EncodingInterrupted,
     IncompatibleCardFormat,
     NoCredentialOnEncoder,
-    UncategorizedError,
 )
 from drivers.port.finding import SerialPort
 from drivers.port.simulated import Line
@@ -325,11 +324,53 @@ def test_what_is_only_read_is_asked_again_and_what_is_written_is_not(device, enc
     assert sum(command.startswith("0C01") for command in asked(device)) == 1
 
 
-def test_a_firmware_without_the_function_that_tells_tags_apart_is_explained(device, encoder, uid):
+NOT_NEEDED = frozenset(bytes.fromhex(function) for function in ("0400", "0402", "0403", "0407", "0502", "1205"))
+
+
+@pytest.mark.parametrize("kind", ["NTAG213", "Ultralight EV1 128", "MIFARE Classic 1K", "MIFARE Classic 4K"])
+@pytest.mark.parametrize("says", [b"\x01", b"\x04", b"\x03", b"\x00\x07", b""], ids=bytes.hex)
+def test_a_firmware_with_nothing_but_what_cards_need_will_do(device, line, kind, says):
+    """Lights, sounds, tag types and the SAK can be done without, however a firmware says that it lacks them."""
+    device.fault = lambda index, command: says if command[:2] in NOT_NEEDED else None
+    line.mangle = lambda answer: b"" if answer == b"\r" else answer
+    encoder = Twn4Encoder("Front desk", options(line, device, timeout_s=10 if says else 0.3))
+    encoder.open()
+    for number in (NUMBER, "5071882619550042"):
+        card = fresh_card(kind)
+        device.put(card)
+        device.commands.clear()
+        assert encoder.wait_for_card()
+        encoder.encode(request(number=number))
+        assert encoder.scan().card_number == number == text_on(card)
+        encoder.signal("done")
+    assert not {command[:2] for command, _ in device.commands} & NOT_NEEDED
+    encoder.close()
+
+
+@pytest.mark.parametrize("says", ["0000", "0001"])
+def test_what_only_shows_or_sets_up_may_be_acknowledged_by_a_bool(device, line, says):
+    acknowledged = NOT_NEEDED - {b"\x12\x05"}
+    device.fault = lambda index, command: bytes.fromhex(says) if command[:2] in acknowledged else None
+    encoder = Twn4Encoder("Front desk", options(line, device))
+    encoder.open()
+    card = fresh_card("NTAG213")
+    device.put(card)
+    assert encoder.wait_for_card()
+    encoder.encode(request())
+    encoder.signal("done")
+    assert asked(device).count("0004FF") == 1
+    assert asked(device)[-2:] == ["040202", "040764600964000000"]
+    encoder.close()
+
+
+def test_without_a_sak_a_tag_that_is_exchanged_is_not_taken_for_another_kind(device, encoder):
     device.unknown = frozenset({b"\x12\x05"})
-    with pytest.raises(UncategorizedError, match="lacks the function 1205") as caught:
+    ntag, classic = fresh_card("NTAG213"), fresh_card("MIFARE Classic 1K")
+    device.put(ntag)
+    assert encoder.wait_for_card()
+    device.fault = lambda index, command: device.put(classic) if command[:2] == b"\x0c\x00" else None
+    with pytest.raises(NoCredentialOnEncoder):
         encoder.encode(request())
-    assert "AppBlaster" in caught.value.next_step
 
 
 def test_a_reader_that_started_anew_in_silence_is_set_up_again(device, encoder):
