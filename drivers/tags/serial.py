@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from typing import ClassVar, TypeVar, cast
 
 from pydantic import Field
@@ -14,7 +15,7 @@ from drivers.errors import EncoderCommunicationTimeout, EncoderError, EncoderNot
 from drivers.port import Port, PortOptions, open_port
 from drivers.steps import step
 from drivers.tags.encoding import encode_tag, scan_tag
-from drivers.tags.link import TagLost
+from drivers.tags.link import LinkError, TagLost
 from drivers.tags.options import TagOptions
 from drivers.tags.type2 import Type2Tag
 
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 _LOOK_EVERY_S = 0.2
 """Between two looks for a card: such readers say nothing by themselves."""
+_UID_LENGTHS = (4, 7, 10)
+"""ISO 14443-3, 6.5.4."""
 
 
 class SerialType2Options(PortOptions, TagOptions):
@@ -48,6 +51,8 @@ class SerialType2Encoder(Encoder):
         self._options = cast(SerialType2Options, options)
         self._port: Port | None = None
         self._lying: bytes | None = None
+        self._owed = False
+        """Whether a question was not answered in time, and may be yet."""
         self._was_open = False
 
     @abstractmethod
@@ -139,7 +144,11 @@ class SerialType2Encoder(Encoder):
             with step("card.exchange"):
                 return ask()
         except ValueError as error:
+            self._owed = True
             raise EncoderCommunicationTimeout(f"What {self.device} answers makes no sense.") from error
+        except EncoderCommunicationTimeout:
+            self._owed = True
+            raise
 
     def _wait(self, arrived: Callable[[bytes | None], bool]) -> bool:
         while not self._interrupted.is_set():
@@ -155,13 +164,31 @@ class SerialType2Encoder(Encoder):
         """The UID of the tag that lies there, None where there is none. A reader that is silent twice is gone."""
         for last in (False, True):
             try:
-                return self.sensible(self.uid)
+                if self._owed:
+                    self._catch_up()
+                return self.sensible(self._checked_uid)
             except TagLost:
                 return None
             except EncoderCommunicationTimeout as error:
                 if last:
                     raise EncoderNotOnline(error.message, next_step=error.next_step) from error
         raise AssertionError("the last look returns or raises")
+
+    def _catch_up(self) -> None:
+        """Ask in vain: an answer that comes late, of a card that may be another by now, is the one to this question.
+
+        Raises:
+            EncoderCommunicationTimeout: there is none.
+        """
+        with suppress(LinkError, ValueError), step("card.exchange"):
+            self.uid()
+        self._owed = False
+
+    def _checked_uid(self) -> bytes:
+        uid = self.uid()
+        if len(uid) not in _UID_LENGTHS:
+            raise ValueError("no UID")
+        return uid
 
     def _tag(self) -> Type2Tag:
         """The tag that lies there now, whichever was announced."""
@@ -181,7 +208,7 @@ class _Link:
 
     def uid(self) -> bytes:
         """See `TagLink.uid`."""
-        uid, self._just_seen = self._just_seen or self._reader.sensible(self._reader.uid), None
+        uid, self._just_seen = self._just_seen or self._reader.sensible(self._reader._checked_uid), None
         if uid != self._uid:
             raise TagLost
         return uid

@@ -9,7 +9,7 @@ import pytest
 
 from drivers.conformance import EncoderConformance, TagHands
 from drivers.content import CardNumber
-from drivers.encoder import Encoder, EncodeRequest
+from drivers.encoder import Encoder, EncodeRequest, FoundCard
 from drivers.errors import EncoderError, EncoderNotOnline, EncodingInterrupted, NoCredentialOnEncoder
 from drivers.port.simulated import Line
 from drivers.tags import SerialType2Encoder
@@ -120,4 +120,39 @@ def test_no_question_is_asked_that_is_not_needed(line: Line, hands: TagHands):
     encoder.encode(EncodeRequest(CardNumber("4071882619550042"), lambda found: None))
     questions = [data for who, data in line.traffic if who == "host"]
     assert len(questions) == 12  # as counted in drivers/tags/type2.py
+    encoder.close()
+
+
+def test_a_late_answer_about_a_card_is_not_taken_for_the_one_in_its_place(line: Line, hands: TagHands):
+    encoder = closed(line, timeout_s=0.3)
+    encoder.open()
+    hands.put()
+    assert encoder.wait_for_card()
+    late = []
+    second: list[str] = []
+
+    def mangle(answer: bytes) -> bytes:
+        if not late:
+            late.append(answer)
+            second.append(hands.put())
+            return b""
+        line.mangle = lambda answer: answer
+        return late[0] + answer
+
+    line.mangle = mangle
+    bound: list[FoundCard] = []
+    encoder.encode(EncodeRequest(CardNumber("1"), bound.append))
+    assert [found.uid for found in bound] == second
+    assert hands.holds(second[0]) == "1"
+    encoder.close()
+
+
+def test_what_is_no_uid_is_no_answer(line: Line, hands: TagHands):
+    """But the end of another answer, say, with what is on a card: it would be taken for a number."""
+    encoder = closed(line)
+    encoder.open()
+    hands.put()
+    line.mangle = lambda answer: b"0001" + b"41" * 16 + b"\r"
+    with pytest.raises(EncoderNotOnline, match="makes no sense"):
+        encoder.scan()
     encoder.close()
