@@ -248,9 +248,10 @@ class Polling:
                 reissue=False,
                 vendor=None,
                 issued=False,
-                card_number=None,
+                card_number=_text_under("card_number", item),
                 sort_key="",
                 ends_at=None,
+                acs_system_id=_text_under("acs_system_id", item),
             )
         decision = self._decide(credential, asked)
         self._remark(acs_credential_id, decision, credential.display_name)
@@ -345,6 +346,12 @@ def digest_of(item: object, text: bytes) -> bytes:
         rest = {key: value for key, value in item.items() if key != "latest_desired_state_synced_with_provider_at"}
         text = _text(rest)
     return hashlib.blake2b(text, digest_size=16).digest()
+
+
+def _text_under(key: str, item: object) -> str | None:
+    """The text under this key in parsed JSON that may be anything."""
+    value = item.get(key) if isinstance(item, dict) else None
+    return value if isinstance(value, str) else None
 
 
 def _text(item: object) -> bytes:

@@ -30,6 +30,12 @@ _TAIL = 2000
 _NO_WRITTEN_DIGEST = """NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.job_id = outbox.job_id
     AND outcome = 'verified' AND tells(content_digest, json_extract(body, '$.card_number')))"""
 
+
+def _text(key: str) -> str:
+    """What the service's data have under this key, as SQL; nothing where that is no text."""
+    return f"CASE json_type(credential, '$.{key}') WHEN 'text' THEN json_extract(credential, '$.{key}') END"
+
+
 _RULES = {
     "a job is verified, and its report is missing": """SELECT 1 FROM jobs
         WHERE state IN ('verified', 'reported', 'orphaned', 'failed')
@@ -45,8 +51,8 @@ _RULES = {
         OR (outbox.state NOT IN ('acknowledged', 'orphaned') AND vendor IS NULL AND {_NO_WRITTEN_DIGEST})""",
     "a job's credential was changed": f"""SELECT 1 FROM jobs WHERE NOT json_valid(credential) OR (code <> 'malformed'
         AND (json_extract(credential, '$.acs_credential_id') IS NOT acs_credential_id
-             OR (state IN {OPEN} AND (json_extract(credential, '$.card_number') IS NOT card_number
-                 OR json_extract(credential, '$.acs_system_id') IS NOT acs_system_id))))""",
+             OR (state IN {OPEN} AND ({_text("card_number")} IS NOT card_number
+                 OR {_text("acs_system_id")} IS NOT acs_system_id))))""",
     "a card doesn't fit what was written": """SELECT 1 FROM cards
         WHERE NOT EXISTS (SELECT 1 FROM attempts JOIN jobs USING (job_id) WHERE attempts.job_id = cards.job_id
             AND attempts.card_uid = cards.uid AND jobs.acs_credential_id = cards.acs_credential_id)

@@ -13,6 +13,7 @@ from agent.credential import read
 from agent.eligibility import Action, Decision
 from agent.events import Events
 from agent.journal import JobState, Journal, Scope
+from agent.journal.soundness import first_damage
 from agent.polling import Polling, Remarks, digest_of
 from agent.service import Service, Unreachable
 from tests.agent.samples import issued, waiting, warning
@@ -125,6 +126,25 @@ async def test_a_malformed_one_is_held_and_the_rest_of_its_page_goes_on(
     listing.items[0] = waiting(acs_credential_id="a")
     await polling.poll_once()
     assert state(journal, "a") == (JobState.CLAIMED, "waiting_to_be_issued")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"is_issued": "perhaps"}, {"card_number": 7}, {"acs_system_id": 5, "card_number": ""}]
+)
+@pytest.mark.parametrize("before", ["resumed", "held by a person"])
+async def test_a_malformed_one_is_no_damage_however_its_job_stands(
+    listing: Listing, polling: Polling, journal: Journal, changes: dict[str, Any], before: str
+) -> None:
+    if before == "held by a person":
+        listing.items = [waiting(acs_credential_id="a")]
+        await polling.poll_once()
+        journal.hold(1, actor="me", code="held_by_person", reason="r")
+    listing.items = [waiting(acs_credential_id="a") | changes]
+    await polling.poll_once()
+    if before == "resumed":
+        journal.resume(1, actor="me")
+    assert state(journal, "a")[1] != "malformed"
+    assert first_damage(journal.path) is None
 
 
 async def test_changes_are_followed(listing: Listing, polling: Polling, journal: Journal) -> None:
