@@ -201,6 +201,14 @@ def check(data: Mapping[str, Any], *, text: str = "", source: str = "the configu
             driver.options_model.model_validate(encoder.options)
         except ValidationError as error:
             raise ConfigError(_first_problem(error, driver.options_model, (*where, "options"), text, source)) from None
+    for number, encoder in enumerate(config.encoder):
+        can = build(encoder).capabilities
+        if encoder.mode == "auto" and not can.presence and not can.scans:
+            raise ConfigError(
+                f"{_place(source, text, ('encoder', number, 'mode'))}: '{encoder.name}' neither reads cards nor says "
+                "that one lies there: by itself it would write one guest's key over another's. Set mode = "
+                '"attended", so that a person picks each credential and puts a card in for it.'
+            )
     for number, problem in _in_two_ways(config):
         raise ConfigError(f"{_place(source, text, ('encoder', number, 'acs_system_ids'))}: {problem}")
     return config

@@ -119,6 +119,22 @@ def test_ipv6_desk(tmp_path: Path) -> None:
     assert load(written(tmp_path, GOOD + '[desk]\nlisten = "[::1]:0"\n')).desk.address == ("::1", 0)
 
 
+@pytest.mark.parametrize(
+    ("reads", "mode", "good"), [("true", "auto", True), ("false", "attended", True), ("false", "auto", False)]
+)
+def test_an_encoder_that_can_see_nothing_writes_nothing_by_itself(
+    tmp_path: Path, reads: str, mode: str, good: bool
+) -> None:
+    text = GOOD[: GOOD.index("[[encoder]]")] + (
+        f'[[encoder]]\nname = "Keys"\ndriver = "pms"\nmode = "{mode}"\n[encoder.options]\nreads = {reads}\n'
+    )
+    if good:
+        assert load(written(tmp_path, text)).encoder[0].mode == mode
+    else:
+        with pytest.raises(ConfigError, match=r'encoder\[1\].mode.*"attended"'):
+            load(written(tmp_path, text))
+
+
 BOTH = """\
 [service]
 endpoint = "https://service.example"

@@ -301,8 +301,10 @@ async def test_an_order_that_was_given_in_vain_is_given_again_later_and_later(
     tmp_path: Path, sandbox: Sandbox, service: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rest, "FIRST_S", 1000.0)
-    async with desk_with(tmp_path, sandbox, table("keymaking", reads=False, patience_s=0.02, pause_s=0.01)) as desk:
+    async with desk_with(tmp_path, sandbox, table("keymaking", pause_s=0.01)) as desk:
         credential = guest_key(service, "1001")
+        keymaking(desk).faults.extend(["gone"] * 9)
+        keymaking(desk).bring(Card(), 9)
         await poll(desk)
         await desk.until(lambda: keymaking(desk).asked == 1 and not desk.agent.stations[0].job, "the order")
         for _ in range(20):
@@ -336,12 +338,13 @@ async def test_where_keys_cannot_be_read_only_a_person_has_a_lost_one_ordered_ag
     tmp_path: Path, sandbox: Sandbox, service: httpx.Client
 ) -> None:
     """Not even an agent that was started anew meanwhile."""
-    options = table("keymaking", reads=False)
+    options = table("keymaking", reads=False, mode="attended")
     async with desk_with(tmp_path, sandbox, options) as desk:
         credential = guest_key(service, "1001")
         await poll(desk)
         keymaking(desk).faults.append("lost")
-        await refused(desk, lambda: keymaking(desk).bring(Card()))
+        keymaking(desk).bring(Card())
+        await refused(desk, lambda: desk.agent.operations.encode(credential, encoder=None, who="me"))
     async with desk_with(tmp_path, sandbox, options) as desk:
         failed = await refused(desk)
         assert failed["type"] == "incompatible_card_format"
@@ -357,11 +360,12 @@ async def test_where_keys_cannot_be_read_only_a_person_has_a_lost_one_ordered_ag
 @pytest.mark.promise(5, 6)
 async def test_a_persons_word_counts_for_one_order(tmp_path: Path, sandbox: Sandbox, service: httpx.Client) -> None:
     """Where that one gets lost too, nothing is ordered before they say so again."""
-    async with desk_with(tmp_path, sandbox, table("keymaking", reads=False, pause_s=0.01)) as desk:
+    async with desk_with(tmp_path, sandbox, table("keymaking", reads=False, mode="attended", pause_s=0.01)) as desk:
         credential = guest_key(service, "1001")
         await poll(desk)
         keymaking(desk).faults.extend(["lost"] * 9)
-        await refused(desk, lambda: keymaking(desk).bring(Card(), 9))
+        keymaking(desk).bring(Card(), 9)
+        await refused(desk, lambda: desk.agent.operations.encode(credential, encoder=None, who="me"))
         for orders in (2, 3):
             attempt = desk.agent.operations.encode(credential, encoder=None, who="me", overwrite=True)
             await attempt.over.wait()
@@ -375,10 +379,12 @@ async def test_a_persons_word_counts_for_one_order(tmp_path: Path, sandbox: Sand
 async def test_an_encoder_that_writes_over_anything_orders_no_lost_key_again_by_itself(
     tmp_path: Path, sandbox: Sandbox, service: httpx.Client
 ) -> None:
-    async with desk_with(tmp_path, sandbox, table("keymaking", reads=False, overwrite="always")) as desk:
-        guest_key(service, "1001")
+    options = table("keymaking", reads=False, overwrite="always", mode="attended")
+    async with desk_with(tmp_path, sandbox, options) as desk:
+        credential = guest_key(service, "1001")
         keymaking(desk).faults.append("lost")
-        failed = await refused(desk, lambda: keymaking(desk).bring(Card(), 2))
+        keymaking(desk).bring(Card(), 2)
+        failed = await refused(desk, lambda: desk.agent.operations.encode(credential, encoder=None, who="me"))
         assert failed["type"] == "encoding_interrupted"
         failed = await refused(desk)
         assert failed["type"] == "incompatible_card_format"
@@ -482,6 +488,19 @@ async def test_a_key_without_any_number_gets_one_that_stays_its_own(desk: Runnin
     keymaking(desk).bring(Card())
     await issued(desk, first)
     assert report_of(desk, first)["card_number"] == numbers[0]
+
+
+async def test_what_the_vendor_says_of_the_order_itself_holds_up_nobody(desk: Running, service: httpx.Client) -> None:
+    """Though it is said only when the order is given."""
+    credential, other = guest_key(service, "1001"), guest_key(service, "1002")
+    keymaking(desk).faults.append("unfit there")
+    await poll(desk)
+    keymaking(desk).bring(Card(), 2)
+    await issued(desk, other)
+    assert (job(desk, credential).state, job(desk, credential).code) == (JobState.HELD, "order_does_not_fit")
+    desk.agent.operations.resume(job(desk, credential).job_id, who="me")
+    keymaking(desk).bring(Card())
+    await issued(desk, credential)
 
 
 async def test_a_refusal_of_the_vendor_leaves_the_job_as_it_was(desk: Running, service: httpx.Client) -> None:
