@@ -31,6 +31,7 @@ from agent.wanted import NotEncodable, Wanted, asks_for_cards, deleted, takes_to
 from drivers.content import CardNumber, Content, KeyOrder
 from drivers.encoder import CardState, Encoder, EncodeRequest, EncodeResult, FoundCard, Progress
 from drivers.errors import (
+    CredentialCannotBeReissued,
     CredentialDeleted,
     EncoderError,
     EncodingInterrupted,
@@ -140,7 +141,7 @@ class Issuing:
             self._record_failure(job, encoding.attempt, encoding.uid, error)
             if isinstance(error, (NotEncodable, CredentialDeleted, _ContentChanged)):
                 self._follow_service(job, await (encoding.fresh or self.latest(job)))
-            if encoding.attempt is None and isinstance(error, Unencodable):
+            if self._waits_for_a_person(job, encoding, content, error):
                 code = "order_does_not_fit" if isinstance(content, KeyOrder) else "number_does_not_fit"
                 raise self.wanted.held(
                     job, code, str(error), NotEncodable(error.message, next_step=error.next_step)
@@ -150,6 +151,13 @@ class Issuing:
             if encoding.fresh is not None:
                 encoding.fresh.cancel()
                 await asyncio.gather(encoding.fresh, return_exceptions=True)
+
+    def _waits_for_a_person(self, job: Job, encoding: _Encoding, content: Content, error: EncoderError) -> bool:
+        """Whether it is the credential that can't be encoded, on whichever card: no other one is to wait behind it."""
+        if encoding.attempt is None:
+            return isinstance(error, Unencodable)
+        refused = isinstance(error, Unencodable | CredentialCannotBeReissued) and encoding.may_write
+        return refused and isinstance(content, KeyOrder) and self.journal.job(job.job_id).state is JobState.CLAIMED
 
     async def latest(self, job: Job) -> Answer:
         """The service's latest word. A card lies there meanwhile: a service that takes its time counts as away."""
@@ -222,6 +230,7 @@ class _Encoding:
         self._still_there = still_there
         self._replaces: str | None = None
         self.attempt: int | None = None
+        self.may_write = False
         self.uid = ""
         self._number: str | None = None
 
@@ -254,6 +263,7 @@ class _Encoding:
         # A key whose fate is unknown is not ordered again and again at one word: each order voids other guests' keys.
         once = isinstance(self._content, KeyOrder)
         self._journal.begin_writing(self._job, self.attempt, card_number=self._number, number_is_uid=by_uid, once=once)
+        self.may_write = True
 
     def verified(self, result: EncodeResult) -> None:
         """The driver vouches for the card.

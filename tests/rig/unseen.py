@@ -176,7 +176,7 @@ class Swiped(Unseen):
 
 
 class KeyMaking(Unseen):
-    """A vendor's encoder, which asks for a card when it has an order. Faults: lost, refused, unfit.
+    """A vendor's encoder, which asks for a card when it has an order. Faults: lost, refused, gone, unfit, unfit there.
 
     With `reads` it looks at the card before it has the key made, as the better ones do.
     """
@@ -227,6 +227,10 @@ class KeyMaking(Unseen):
         request.progress(Progress(Stage.WRITING, 0, 1, PUT_A_CARD))
         if self._fault("refused"):
             raise IncompatibleCardFormat("The vendor's software refuses the card.")
+        if self._fault("gone"):
+            raise NoCredentialOnEncoder("The card was taken away.")
+        if self._fault("unfit there"):
+            raise Unencodable("The vendor's software knows no such room.")
         card = card or self._card()
         with step("card.exchange"):
             card.key = request.content
