@@ -26,7 +26,7 @@ class KeyOptions(PortOptions):
     """How long it may take to answer, in seconds: somebody has to put a card into its encoder meanwhile."""
     tries: int = Field(default=3, ge=1, le=5)
     """How often it is tried."""
-    pause_s: float = Field(default=3.0, ge=0)
+    pause_s: float = Field(default=3.0, ge=0.05)
     """How long to wait after a card before the next one is asked for, in seconds."""
 
     @field_validator("time_zone")

@@ -173,7 +173,7 @@ def _pms() -> Iterator[Bench]:
     software = PmsSoftware()
     with (
         Line.pty(software, baud=9600) as line,
-        _opened(PmsEncoder("Desk", PmsOptions(port=line.port, time_zone="UTC", pause_s=0))) as encoder,
+        _opened(PmsEncoder("Desk", PmsOptions(port=line.port, time_zone="UTC", pause_s=0.05))) as encoder,
     ):
         yield Bench(encoder, line, software.put, software.take, _order())
 
@@ -183,7 +183,7 @@ def _vision() -> Iterator[Bench]:
     software = VisionSoftware()
     with (
         Line.pty(software, baud=9600) as line,
-        _opened(VisionEncoder("Desk", VisionOptions(port=line.port, time_zone="UTC", pause_s=0))) as encoder,
+        _opened(VisionEncoder("Desk", VisionOptions(port=line.port, time_zone="UTC", pause_s=0.05))) as encoder,
     ):
         yield Bench(encoder, line, software.put, software.take, _order())
 

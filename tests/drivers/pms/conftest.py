@@ -13,7 +13,7 @@ from drivers.pms.driver import PmsEncoder, PmsOptions
 from drivers.pms.simulator import Card, PmsSoftware
 from drivers.port.simulated import Line
 
-QUICK: dict[str, Any] = {"time_zone": "UTC", "pause_s": 0.0}
+QUICK: dict[str, Any] = {"time_zone": "UTC", "pause_s": 0.05}
 """The simulator answers at once that there is no card, so that the real times don't delay anything."""
 
 

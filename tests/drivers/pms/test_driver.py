@@ -547,6 +547,7 @@ class TestBeingThere:
         {"encoder": "1\xb3"},
         {"eject": "T"},
         {"answer_s": 600},
+        {"pause_s": 0},
         {"dialect": "saflok"},
     ],
 )

@@ -40,7 +40,7 @@ class PmsTroubles(LineTroubles):
 
     @pytest.fixture
     def encoder(self, line: Line) -> Iterator[Encoder]:
-        options = PmsOptions(port=line.port, time_zone="UTC", pause_s=0, ack_s=0.1, answer_s=0.2, tries=2)
+        options = PmsOptions(port=line.port, time_zone="UTC", pause_s=0.05, ack_s=0.1, answer_s=0.2, tries=2)
         encoder = PmsEncoder("Desk", options.model_copy(update=self.options))
         encoder.open()
         yield encoder

@@ -13,7 +13,7 @@ from drivers.port.simulated import Line
 from drivers.vision.driver import VisionEncoder, VisionOptions
 from drivers.vision.simulator import Card, VisionSoftware
 
-QUICK: dict[str, Any] = {"time_zone": "UTC", "pause_s": 0.0, "licence": "12345678"}
+QUICK: dict[str, Any] = {"time_zone": "UTC", "pause_s": 0.05, "licence": "12345678"}
 
 
 class Hands:
