@@ -27,7 +27,7 @@ def _show_with_trouble(output: Output, found: Sequence[Mapping[str, Any]]) -> No
     _show_encoders(output, found)
     for encoder in found:
         if trouble := encoder["trouble"]:
-            output.line(f"{encoder['name']}: {trouble['message']} {trouble['next_step']}")
+            output.line(f"{encoder['name']}: {trouble['message']}")  # what to do is in it
 
 
 def _show_encoders(output: Output, found: Sequence[Mapping[str, Any]]) -> None:
