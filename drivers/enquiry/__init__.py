@@ -4,10 +4,21 @@
 from the order to the card that was read back.
 """
 
-from drivers.enquiry.exchange import Enquiry, Lost
+from drivers.enquiry.exchange import LOOK_AT_IT, Enquiry, Lost, NoAnswer
 from drivers.enquiry.frames import Check
 from drivers.enquiry.keymaking import KeyEncoder
 from drivers.enquiry.options import KeyOptions
 from drivers.enquiry.readings import LocalOrder, Reading, Told
 
-__all__ = ["Check", "Enquiry", "KeyEncoder", "KeyOptions", "LocalOrder", "Lost", "Reading", "Told"]
+__all__ = [
+    "LOOK_AT_IT",
+    "Check",
+    "Enquiry",
+    "KeyEncoder",
+    "KeyOptions",
+    "LocalOrder",
+    "Lost",
+    "NoAnswer",
+    "Reading",
+    "Told",
+]

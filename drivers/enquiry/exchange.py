@@ -16,6 +16,8 @@ from drivers.errors import EncoderCommunicationTimeout, EncoderError, EncoderNot
 from drivers.port import Port, Silence
 from drivers.steps import step
 
+LOOK_AT_IT = "See that the lock vendor's software runs, and what it says of its encoder; then try again."
+"""What to do where the software is there and doesn't answer: there is nothing to unplug."""
 _NOT_READY_S = 0.2
 """The pause after a NAK (bookingexperts/salto waits as long); it ends later where the line isn't quiet."""
 
@@ -26,6 +28,12 @@ _REST_S = 0.05
 
 class Lost(Exception):
     """The software may have carried out what it was told: no answer says whether it has."""
+
+
+class NoAnswer(Silence):
+    """The software didn't say all that it was asked for."""
+
+    default_next_step = LOOK_AT_IT
 
 
 def _nothing() -> None: ...
@@ -130,7 +138,7 @@ class Enquiry:
                 with suppress(EncoderError):  # the answer is here, whatever becomes of the line
                     port.write(bytes([Control.ACK.value]))
             return answer
-        raise EncoderCommunicationTimeout(f"The software at {port.name} {trouble}.")
+        raise EncoderCommunicationTimeout(f"The software at {port.name} {trouble}.", next_step=LOOK_AT_IT)
 
     def _taken(self, port: Port, payload: bytes, changes: bool, on_wake: Callable[[], None]) -> bool:
         """Send the message. False where it was refused, or, unless it changes something, got lost.
@@ -216,7 +224,7 @@ class Enquiry:
                 return port
             trouble = "isn't ready"
             self._wait_until_quiet(port)
-        raise EncoderCommunicationTimeout(f"The software at {port.name} {trouble}.")
+        raise EncoderCommunicationTimeout(f"The software at {port.name} {trouble}.", next_step=LOOK_AT_IT)
 
     def _wait_until_quiet(self, port: Port) -> None:
         if not self._refused:
@@ -229,7 +237,7 @@ class Enquiry:
         while (item := self._stream.take()) is None:
             left = deadline - monotonic()
             if left <= 0:
-                raise Silence(f"The software at {port.name} did not answer in time.", b"")
+                raise NoAnswer(f"The software at {port.name} did not answer in time.", b"")
             on_wake()  # before each wait, too: a call that came earlier may have woken a wait that didn't heed it
             self._stream.feed(port.read_some(left))
         if self._refused and isinstance(item, bytes):

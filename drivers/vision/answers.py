@@ -16,8 +16,9 @@ from drivers.errors import (
 )
 
 DONE = "0"
-UNKNOWN = "1"
-"""Of a card that was to be read: it isn't recognized."""
+UNKNOWN, NOBODY = "1", "9"
+NO_KEYS = (UNKNOWN, NOBODY)
+"""Of a card that was to be read: it isn't recognized; or (believed, not verified) nobody checked in has it."""
 
 _TIMES = "Check the credential's times at the service, and this machine's clock and time zone against Vision's."
 
@@ -40,7 +41,7 @@ RESULTS = {
         "Use the keys that are there, or make a first key anew, which voids them.",
     ),
     "8": Refusal(NoCredentialOnEncoder, "No card was put into the encoder in time.", "Put a card in and try again."),
-    "9": Refusal(
+    NOBODY: Refusal(
         CredentialCannotBeReissued,
         "Nobody is checked into that room in Vision, so no further key can be made for it.",
         "Encode the stay's first key before the ones that join it.",

@@ -23,7 +23,7 @@ from drivers.enquiry.readings import MINUTE, Lies, local
 from drivers.errors import EncoderCommunicationTimeout, EncoderNotOnline
 from drivers.port import open_port
 from drivers.vision import codec
-from drivers.vision.answers import DONE, RESULTS, UNKNOWN
+from drivers.vision.answers import DONE, NO_KEYS, RESULTS
 from drivers.vision.links import LineLink, Link, TcpLink
 
 BAUD = 9600
@@ -85,7 +85,7 @@ class VisionEncoder(KeyEncoder):
         self._fields(order)
 
     def _read(self, *, last: bool) -> Reading:
-        result, data = self._ask(codec.READ, "", changes=False, refuses=(UNKNOWN,))
+        result, data = self._ask(codec.READ, "", changes=False, refuses=NO_KEYS)
         return codec.parse_reading(data) if result == DONE else Reading(Lies.NO_KEY)
 
     def _make(self, order: LocalOrder, *, last: bool) -> str:

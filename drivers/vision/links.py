@@ -10,9 +10,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
-from drivers.enquiry import Enquiry, Lost
+from drivers.enquiry import LOOK_AT_IT, Enquiry, Lost, NoAnswer
 from drivers.errors import EncoderCommunicationTimeout, EncoderError, EncoderNotOnline
-from drivers.port import Port, Silence
+from drivers.port import Port
 from drivers.steps import step
 from drivers.vision import codec
 from drivers.vision.codec import Malformed
@@ -158,7 +158,7 @@ def _read(port: Port, came: bytes, size: int, deadline: float, on_wake: Callable
     while len(came) < size:
         left = deadline - monotonic()
         if left <= 0:
-            raise Silence(f"Vision at {port.name} did not answer in time.", came)
+            raise NoAnswer(f"Vision at {port.name} did not answer in time.", came)
         on_wake()
         came += port.read_some(left)
     return came
@@ -166,7 +166,7 @@ def _read(port: Port, came: bytes, size: int, deadline: float, on_wake: Callable
 
 def _senseless(error: Malformed, *, changes: bool) -> Exception:
     message = f"Vision says what can't be understood: {error}."
-    return Lost(message) if changes else EncoderCommunicationTimeout(message)
+    return Lost(message) if changes else EncoderCommunicationTimeout(message, next_step=LOOK_AT_IT)
 
 
 def _nothing() -> None: ...

@@ -114,6 +114,16 @@ class TestWhatLiesThere:
         encoder.encode(request(order(now - timedelta(days=9))))
         assert self.found(encoder, order(now)) is CardState.BLANK
 
+    @pytest.mark.parametrize("result", ["1", "9"])
+    def test_a_card_that_vision_knows_nothing_of(
+        self, encoder_with: EncoderWith, software: VisionSoftware, now: datetime, result: str
+    ):
+        software.put()
+        encoder = encoder_with()
+        software.fail_next("E", result)
+        assert self.found(encoder, order(now)) is CardState.BLANK
+        assert software.made == 1
+
     def test_a_card_that_is_nobodys_key(self, encoder_with: EncoderWith, software: VisionSoftware, now: datetime):
         software.put(Card("04", readable=True))
         encoder = encoder_with()
@@ -132,7 +142,7 @@ class TestRefusals:
         assert caught.value.next_step
         assert card.key is None
 
-    @pytest.mark.parametrize("result", sorted(set(RESULTS) - {"1"}))
+    @pytest.mark.parametrize("result", sorted(set(RESULTS) - {"1", "9"}))
     def test_of_a_look(self, encoder_with: EncoderWith, software: VisionSoftware, now: datetime, result: str):
         software.put()
         software.fail_next("E", result)
