@@ -24,7 +24,7 @@ from drivers.encoder import (
 )
 from drivers.enquiry.exchange import Lost
 from drivers.enquiry.options import KeyOptions
-from drivers.enquiry.readings import LocalOrder, Reading, local
+from drivers.enquiry.readings import LocalOrder, Reading, surely_past
 from drivers.enquiry.vendor import Software, VendorEncoder
 from drivers.errors import (
     EncoderError,
@@ -192,7 +192,7 @@ class KeyEncoder(VendorEncoder):
             self._read(last=True)
 
     def _found(self, reading: Reading, order: LocalOrder | None) -> FoundCard:
-        now = local(datetime.now(UTC), self._zone)
+        now = surely_past(datetime.now(UTC), self._zone)
         return FoundCard(reading.uid, self.medium, reading.state(order, now))
 
 

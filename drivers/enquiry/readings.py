@@ -6,13 +6,16 @@ Its times are the property's local ones, without a zone, to the minute or to the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from drivers.content import KeyOrder
 from drivers.encoder import CardState
+from drivers.errors import Unencodable
 
+_YEARS = range(2000, 2100)
+"""Some of the software writes years with two digits."""
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
@@ -20,6 +23,13 @@ HOUR = timedelta(hours=1)
 def local(at: datetime, zone: ZoneInfo | None) -> datetime:
     """An aware time on the property's clocks, without its zone. None is this machine's zone."""
     return at.astimezone(zone).replace(tzinfo=None)
+
+
+def surely_past(at: datetime, zone: ZoneInfo | None) -> datetime:
+    """Up to when all is past for certain, on the property's clocks, at an aware time: where they are about to be set
+    back, what they show now comes once more."""
+    now = local(at, zone)
+    return now - HOUR if local(at + HOUR, zone) == now else now
 
 
 def floor(at: datetime, unit: timedelta) -> datetime:
@@ -44,9 +54,25 @@ class LocalOrder:
 
     @classmethod
     def of(cls, order: KeyOrder, zone: ZoneInfo | None, unit: timedelta) -> LocalOrder:
-        """The order to the full `unit`, earlier at its start and later at its end, so that it locks nobody out."""
-        starts, ends = local(order.starts_at, zone), local(order.ends_at, zone)
-        return cls(order.rooms, floor(starts, unit), ceiling(ends, unit), order.joins)
+        """The order to the full `unit`, earlier at its start and later at its end, so that it locks nobody out.
+
+        Raises:
+            Unencodable: no software can be told of such times.
+        """
+        if not all(at.year in _YEARS for at in (order.starts_at, order.ends_at)):
+            raise _beyond_all_years()
+        starts, ends = floor(local(order.starts_at, zone), unit), ceiling(local(order.ends_at, zone), unit)
+        ends = local(ends.replace(tzinfo=zone).astimezone(UTC), zone)  # later, where the clocks skip it
+        if not all(at.year in _YEARS for at in (starts, ends)):
+            raise _beyond_all_years()
+        return cls(order.rooms, starts, ends, order.joins)
+
+
+def _beyond_all_years() -> Unencodable:
+    return Unencodable(
+        f"A key can't begin before the year {_YEARS[0]}, and can't end after {_YEARS[-1]}.",
+        next_step="Give the credential other times at the service (starts_at, ends_at).",
+    )
 
 
 @dataclass(frozen=True)
