@@ -447,6 +447,8 @@ class Station:
         """The driver is alive and has come this far."""
         self._busy_since = time.monotonic()
         self.progress = progress
+        if self.asks and (self._called_back or self._stopping):
+            self.encoder.interrupt()  # a driver that had not quite begun may have missed the first call
         self._events.publish(
             "progress",
             encoder=self.name,

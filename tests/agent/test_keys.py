@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from agent import clock, overview, rest
 from agent.journal import JobState
+from drivers.encoder import EncodeRequest, EncodeResult
 from drivers.errors import IncompatibleCardFormat, NoCredentialOnEncoder, UncategorizedError
 from tests.agent.guests import change_access, create, delete, issued, job, poll, sandbox, service
 from tests.agent.unseen import (
@@ -256,6 +257,27 @@ async def test_a_person_goes_ahead_of_what_the_encoder_waits_with(desk: Running,
     await attempt.over.wait()
     assert attempt.error is None
     await asked_for_a_card(desk, first)
+
+
+@pytest.mark.parametrize("call", ["_call_back", "stop"])
+async def test_a_call_is_heard_that_comes_just_before_the_driver_begins(
+    desk: Running, service: httpx.Client, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    station, over = desk.agent.stations[0], asyncio.Event()
+    encode, loop = station.encoder.encode, asyncio.get_running_loop()
+
+    def called(request: EncodeRequest) -> EncodeResult:
+        getattr(station, call)()
+        try:
+            return encode(request)
+        finally:
+            loop.call_soon_threadsafe(over.set)
+
+    monkeypatch.setattr(station.encoder, "encode", called)
+    guest_key(service, "1001")
+    await poll(desk)
+    async with asyncio.timeout(15):
+        await over.wait()
 
 
 async def test_a_wish_for_the_very_job_that_the_encoder_waits_with(desk: Running, service: httpx.Client) -> None:
