@@ -19,6 +19,8 @@ WAKE = bytes.fromhex("5555") + bytes(14)
 ACK = bytes.fromhex("0000ff00ff00")
 
 _WRITE = b"\xa2"
+_WRITE_LENGTH = 6
+"""With the page and its 4 bytes. To a Type 4 tag, A2h alone acknowledges one of its blocks (ISO/IEC 14443-4)."""
 _UPDATE_BINARY = b"\x00\xd6"
 
 
@@ -82,7 +84,8 @@ def changes(to_the_tag: bytes) -> bool:
 
     Of an UPDATE BINARY in several blocks the first one counts.
     """
-    return to_the_tag[:1] == _WRITE or to_the_tag[1:3] == _UPDATE_BINARY
+    write = to_the_tag[:1] == _WRITE and len(to_the_tag) == _WRITE_LENGTH
+    return write or to_the_tag[1:3] == _UPDATE_BINARY
 
 
 def message(text: str) -> bytes:

@@ -74,7 +74,9 @@ def test_what_may_change_a_tag(command):
     assert codec.changes(bytes.fromhex(command))
 
 
-@pytest.mark.parametrize("command", ["3004", "60", "1a00", "0200b0000002", "0300a4000c02e104", "b2", "e080", ""])
+@pytest.mark.parametrize(
+    "command", ["3004", "60", "1a00", "0200b0000002", "0300a4000c02e104", "a2", "a3", "b2", "e080", ""]
+)
 def test_what_changes_none(command):
     assert not codec.changes(bytes.fromhex(command))
 
