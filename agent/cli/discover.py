@@ -77,21 +77,24 @@ def _configuration(invocation: Invocation) -> tuple[Config | None, list[str]]:
 
 
 def _in_use(config: Config | None) -> tuple[dict[str, str], list[str]]:
-    """Which device the running agent's encoders have; and why that isn't known, where an agent runs and doesn't say."""
+    """Which device the running agent's encoders have; and why that isn't known, where an agent runs and doesn't say.
+
+    A port that it is configured with is its own, too, where the encoder is away: it is looked for there all the time.
+    """
     from agent.config import DeskConfig
     from agent.control import AgentNotRunning, Control, ControlError
 
+    ports = {encoder.options.get("port"): encoder.name for encoder in (config.encoder if config else ())}
+    named = {str(port): name for port, name in ports.items() if port}
     try:
         with Control((config.desk if config else DeskConfig()).socket) as control:
             encoders = control.get("/api/state", jobs=1)["encoders"]
     except AgentNotRunning:
         return {}, []
     except ControlError as error:
-        return {}, [f"Which devices the agent uses is not known: {error.message} {error.next_step or ''}".rstrip()]
-    names = {encoder["device"]: encoder["name"] for encoder in encoders if encoder["device"]}
+        return named, [f"Which devices the agent uses is not known: {error.message} {error.next_step or ''}".rstrip()]
     # Some say more than the port, such as which of a vendor's encoders it is that hangs there.
-    ports = {encoder.options.get("port"): encoder.name for encoder in (config.encoder if config else ())}
-    return names | {str(port): name for port, name in ports.items() if port and name in names.values()}, []
+    return {encoder["device"]: encoder["name"] for encoder in encoders if encoder["device"]} | named, []
 
 
 def _show(invocation: Invocation, found: Discovery, toml: str, notes: list[str]) -> None:

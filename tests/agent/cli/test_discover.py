@@ -16,7 +16,7 @@ from agent.config import check
 from drivers.port import open_port
 from drivers.port.simulated import Line
 from tests.agent.cli.program import COMMAND, answer_of, card_encoder
-from tests.rig.daemon import Daemon, Process
+from tests.rig.daemon import Daemon, Process, until
 from tests.rig.knocker import PLACE, QUESTION, Door
 from tests.rig.packages import offer
 from tests.rig.pcscd import Pcscd
@@ -145,8 +145,10 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def agent(tmp_path: Path, packages: str, line: Line, sandbox: Sandbox) -> Iterator[Daemon]:
-    """An agent whose encoder has the line."""
+def agent(
+    tmp_path: Path, packages: str, line: Line, sandbox: Sandbox, request: pytest.FixtureRequest
+) -> Iterator[Daemon]:
+    """An agent whose encoder has the line, of another driver where the test names one."""
 
     def launch(args: list[str], log: Path) -> Process:
         with log.open("ab") as out:
@@ -155,10 +157,15 @@ def agent(tmp_path: Path, packages: str, line: Line, sandbox: Sandbox) -> Iterat
 
     folder = tmp_path / "desk"
     folder.mkdir()
-    encoder = f'driver = "knocker"\n[encoder.options]\nport = "{line.port}"'
+    driver = getattr(request, "param", "knocker")
+    encoder = f'driver = "{driver}"\n[encoder.options]\nport = "{line.port}"'
     daemon = Daemon(folder, sandbox.url, KEY, encoder=encoder, launch=launch)
-    daemon.start()
     try:
+        if driver == "knocker":
+            daemon.start()
+        else:  # nothing there answers it
+            daemon.begin()
+            until((folder / "control.sock").exists, "the agent")
         yield daemon
     finally:
         daemon.kill(signal.SIGTERM)
@@ -175,6 +182,14 @@ def test_what_the_running_agent_has_is_left_to_it(agent: Daemon, packages: str, 
     agent.kill(signal.SIGTERM)
     assert entry(discover(agent.config, packages, "--port", line.port), line.port)["standing"] == "found"
     assert door.heard == QUESTION
+
+
+@pytest.mark.parametrize("agent", ["pms"], indirect=True)
+def test_so_is_the_port_of_an_encoder_that_is_away(agent: Daemon, packages: str, line: Line, door: Door) -> None:
+    """What hangs there answers nothing that its driver knows; the agent has the port only now and then."""
+    found = entry(discover(agent.config, packages, "--port", line.port), line.port)
+    assert (found["standing"], found["encoder"]) == ("in use", "Desk")
+    assert QUESTION not in door.heard
 
 
 def test_the_help_warns_of_printers() -> None:
