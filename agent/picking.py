@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent.advice import next_step
 from agent.attempts import Attempt
 from agent.claims import Claims
 from agent.credential import NEEDS_TO_BE_REISSUED, WAITING_TO_BE_ISSUED, MalformedCredential
@@ -31,6 +32,7 @@ from drivers.errors import (
 CARD_WAIT_S = 30.0
 _REPORT_WAIT_S = 3.0
 _ENCODE_LIMIT_S = 60.0
+_MOST_JOBS = 100
 KEY_REFUSED = "The service doesn't take the API key: put a valid one in its place, then run `card-encoder doctor`."
 
 
@@ -205,7 +207,15 @@ class Picking:
         state = self._journal.job(job.job_id)
         if state.state is JobState.CANCELLED:
             raise UncategorizedError(f"It was cancelled: {state.reason}", next_step="Nothing is to be encoded.")
-        looked_at = [station] if station else self._stations
+        looked_at = [station] if station else list(self._stations)
+        self._stations.find(station.name if station else None)  # it may have gone away meanwhile
+        torn = {other.encoder: other for other in self._journal.in_state(JobState.WRITING, _MOST_JOBS)}
+        if all(torn.get(s.name, job).job_id != job.job_id for s in looked_at):
+            name = looked_at[0].name
+            raise ActionAttemptExpired(
+                f"Encoder '{name}' waits for another credential's card, whose writing was interrupted.",
+                next_step=next_step(torn[name]),
+            )
         if any(s.card_here and s.spent is not None for s in looked_at):
             raise ActionAttemptExpired(
                 "The card on the encoder was written or read before, and was not taken away.",

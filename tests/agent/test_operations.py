@@ -11,6 +11,7 @@ import pytest
 from agent import picking
 from agent.attempts import Attempt
 from agent.journal import IllegalStep, JobState
+from drivers.errors import EncoderNotOnline
 from tests.agent.guests import create, desk, issued, job, poll, sandbox, service, swap
 from tests.rig.agent import VIRTUAL, Running, running_agent
 from tests.rig.sandbox import Sandbox
@@ -82,6 +83,37 @@ async def test_no_card_in_time(attended: Running, service: httpx.Client, monkeyp
     assert (await failure(encode(attended, first)))[0] == "no_credential_on_encoder"
     assert job(attended, first).state is JobState.WAITING
     assert not job(attended, first).picked
+
+
+async def test_an_encoder_that_goes_away_while_a_card_is_awaited(
+    attended: Running, service: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picking, "CARD_WAIT_S", 0.5)
+
+    def gone() -> None:
+        raise EncoderNotOnline("It was unplugged.")
+
+    attempt = encode(attended, create(service, "1"))
+    await attended.until(lambda: attempt.job_id, "the job")
+    monkeypatch.setattr(attended.encoder, "open", gone)
+    attended.encoder.fail_next("offline")
+    assert await failure(attempt) == ("encoder_not_online", EncoderNotOnline.default_next_step)
+
+
+async def test_an_encoder_that_waits_for_an_interrupted_card_says_so(
+    attended: Running, service: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = create(service, "1"), create(service, "2")
+    await poll(attended)
+    attended.encoder.fail_next("torn")
+    torn = await swap(attended)
+    assert (await failure(encode(attended, first)))[0] == "encoding_interrupted"
+    await swap(attended)
+    monkeypatch.setattr(picking, "CARD_WAIT_S", 0.05)
+    kind, next_step = await failure(encode(attended, second))
+    assert kind == "action_attempt_expired"
+    assert f"Put card {torn} back" in next_step
+    assert f"reencode {first} --replace-card" in next_step
 
 
 @pytest.mark.promise(6)
