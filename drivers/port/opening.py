@@ -77,6 +77,10 @@ def _local(path: str, baud: int) -> Port:
             code = getattr(error, "errno", None)
             if code not in _NOT_YET or monotonic() >= end:
                 raise _refused(path, code) from error
+        except (ValueError, OverflowError) as error:  # pyserial's, where the device or the kernel refuses the speed
+            raise EncoderNotOnline(
+                f"{path} can't be set to {baud} baud.", next_step="Check the encoder's option `baud`."
+            ) from error
         sleep(_AGAIN_S)  # udev is at work: nothing says when it is done, short of a monitor for this one second
 
 

@@ -183,3 +183,9 @@ def test_nobody_listens_there(scheme: str):
 def test_what_had_come_before_is_thrown_away(line: Line):
     line.noise(b"stale")
     assert answers(line.port)
+
+
+def test_a_speed_that_cannot_be_set_is_said(line: Line):
+    with pytest.raises(EncoderNotOnline, match=r"2147483648 baud.*`baud`"):
+        open_port(line.port, baud=2**31)
+    assert answers(line.port)
