@@ -26,7 +26,7 @@ from agent.credential import Credential, MalformedCredential, read
 from agent.eligibility import Action, Decision, decide
 from agent.holders import holders
 from agent.journal import Card, IllegalStep, Job, JobState, Journal, JournalError
-from agent.service import Gone, Refused, Service, ServiceError
+from agent.service import Gone, Refused, Service, ServiceError, UnusableDoors
 from agent.wanted import NotEncodable, Wanted, asks_for_cards, deleted, takes_too_long, wont_say
 from drivers.content import CardNumber, Content, KeyOrder
 from drivers.encoder import CardState, Encoder, EncodeRequest, EncodeResult, FoundCard, Progress
@@ -328,6 +328,8 @@ class _Encoding:
         doors = self._doors
         if doors is not None:
             latest = self._wait(self._issuing.wanted.doors(self._job))
+            if isinstance(latest, UnusableDoors):
+                return None
             doors = doors if isinstance(latest, ServiceError) else replace(doors, names=latest.names)
         try:
             return self._issuing.wanted.content(self._job, credential, doors)

@@ -71,6 +71,10 @@ class Gone(Refused):
     """404, and the service itself says that it means the credential, not the path: it doesn't exist (any more)."""
 
 
+class UnusableDoors(ServiceError):
+    """The names of a credential's entrances don't say which doors a key is for, until somebody changes them."""
+
+
 class NotAllowed(Refused):
     """401 or 403: the API key isn't taken."""
 
@@ -207,23 +211,28 @@ class Service:
     async def entrance_names(self, acs_credential_id: str) -> tuple[str, ...]:
         """The entrances that a credential opens, by their display names: each once, in the order of the names.
 
-        One whose name can't be read makes the whole list useless: a key that lacks a door is no key to hand over.
+        One whose name can't be read makes the whole list useless: a key that lacks a door is no key to hand over. So
+        do two of one name, of which a key could be for either.
 
         Raises:
             Gone: the credential doesn't exist.
+            UnusableDoors: their names don't do.
             ServiceError: it can't be told.
         """
 
         async def ask(body: dict[str, Any]) -> tuple[Mapping[str, Any], int]:
             return await self._exchange("request.entrances", "/acs/credentials/list_accessible_entrances", body)
 
-        names: set[str] = set()
+        names: dict[str, object] = {}
         async for page in self._each_page(ask, {"acs_credential_id": acs_credential_id}, "acs_entrances"):
             for item in page.items:
-                name = item.get("display_name") if isinstance(item, dict) else None
+                if not isinstance(item, dict):
+                    raise Unreachable("The service's list of entrances holds something else.")
+                name = item.get("display_name")
                 if not isinstance(name, str) or not name.strip():
-                    raise Unreachable("The service's list of entrances has one without a name.")
-                names.add(name)
+                    raise UnusableDoors("One of its entrances has no name at the service.")
+                if names.setdefault(name, item.get("acs_entrance_id")) != item.get("acs_entrance_id"):
+                    raise UnusableDoors("Two of its entrances have the same name at the service.")
         return tuple(sorted(names))
 
     async def report(self, path_body: Mapping[str, Any], idempotency_key: str) -> Credential:

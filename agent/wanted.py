@@ -9,7 +9,7 @@ from agent import clock
 from agent.content import Doors, IncompleteOrder, content_for, vendor_of
 from agent.credential import Credential, MalformedCredential, read
 from agent.journal import Job, JobState, Journal
-from agent.service import Gone, Refused, Service, ServiceError, Unreachable
+from agent.service import Gone, Refused, Service, ServiceError, Unreachable, UnusableDoors
 from drivers.content import CardNumber, Content, KeyOrder
 from drivers.encoder import Encoder
 from drivers.errors import BridgeDisconnected, CredentialDeleted, EncoderError
@@ -83,6 +83,8 @@ class Wanted:
             except CredentialDeleted:
                 self._journal.record_deleted(job.acs_credential_id)
                 raise
+            if isinstance(listed, UnusableDoors):
+                raise self.held(job, "order_incomplete", str(listed), NotEncodable(str(listed)))
             if isinstance(listed, ServiceError):
                 raise BridgeDisconnected(f"The service can't be asked which doors the key opens. {listed}") from listed
             doors = listed
@@ -105,7 +107,8 @@ class Wanted:
         return content_for(credential, number_is_uid=number_is_uid, doors=doors)
 
     async def doors(self, job: Job) -> Doors | ServiceError:
-        """The doors that the credential opens now; an error where the service is away.
+        """The doors that the credential opens now; an error where the service is away, or names them so that they don't
+        do.
 
         Raises:
             CredentialDeleted: the service has it no more.

@@ -134,6 +134,26 @@ async def test_an_order_that_is_not_complete_is_held(
         await issued(desk, credential)
 
 
+async def test_doors_that_names_do_not_tell_apart_are_held_and_hold_up_nobody(
+    tmp_path: Path, sandbox: Sandbox, service: httpx.Client
+) -> None:
+    credential, other = guest_key(service, "1001"), guest_key(service, "1002")
+
+    def alike(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [door | {"display_name": "Spa"} for door in known]
+
+    async with lying(sandbox.url) as liar, desk_with(tmp_path, sandbox, table("keymaking"), url=liar.front.url) as desk:
+        liar.lie("request.entrances", changed("acs_entrances", alike), times=1)
+        keymaking(desk).bring(Card())
+        await poll(desk)
+        await issued(desk, other)
+        assert (job(desk, credential).state, job(desk, credential).code) == (JobState.HELD, "order_incomplete")
+        assert "same name" in job(desk, credential).reason
+        desk.agent.operations.resume(job(desk, credential).job_id, who="me")
+        keymaking(desk).bring(Card())
+        await issued(desk, credential)
+
+
 async def test_without_the_service_nothing_is_ordered(tmp_path: Path, sandbox: Sandbox, service: httpx.Client) -> None:
     credential, card = guest_key(service, "1001"), Card()
     async with lying(sandbox.url) as liar, desk_with(tmp_path, sandbox, table("keymaking"), url=liar.front.url) as desk:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent.config import ConfigError, ServiceConfig
 from agent.credential import MalformedCredential
-from agent.service import _MOST_BYTES, Gone, NotAllowed, Refused, Service, Unreachable, _retry_after
+from agent.service import _MOST_BYTES, Gone, NotAllowed, Refused, Service, Unreachable, UnusableDoors, _retry_after
 from tests.agent.samples import ID, issued, waiting
 from tests.rig.scripted import Request, Scripted, error, scripted
 
@@ -393,6 +393,10 @@ def doors(*names: object, cursor: str | None = None) -> tuple[int, object]:
     return 200, answer
 
 
+def twins(name: str, *ids: str) -> tuple[int, object]:
+    return 200, {"acs_entrances": [{"display_name": name, "acs_entrance_id": each} for each in ids], "ok": True}
+
+
 async def test_entrances_are_named_once_and_in_order(peer: Scripted, service: Service) -> None:
     pages = {None: doors("Spa", "Room 101", cursor="a"), "a": doors("Lift", "Spa")}
     peer.answer = lambda request: pages[request.body.get("page_cursor")]
@@ -401,14 +405,17 @@ async def test_entrances_are_named_once_and_in_order(peer: Scripted, service: Se
     assert {request.body["acs_credential_id"] for request in peer.requests} == {"c1"}
     peer.answer = lambda _: doors()
     assert await service.entrance_names("c1") == ()
+    peer.answer = lambda _: twins("Spa", "d1", "d1")  # it moved from one page to the next
+    assert await service.entrance_names("c1") == ("Spa",)
 
 
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (doors("Spa", None), Unreachable),
-        (doors("Spa", " "), Unreachable),
-        (doors("Spa", 7), Unreachable),
+        (doors("Spa", None), UnusableDoors),
+        (doors("Spa", " "), UnusableDoors),
+        (doors("Spa", 7), UnusableDoors),
+        (twins("Spa", "d1", "d2"), UnusableDoors),
         ((200, {"acs_entrances": ["Spa"]}), Unreachable),
         ((200, {"acs_entrances": {}}), Unreachable),
         ((200, {"ok": True}), Unreachable),
