@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
-import tempfile
-from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from agent.logging import set_up
 from tests.bench import batch, drivers, encode, idle, poll
+from tests.bench.figures import Bench, run_alone
 
-BENCHES: dict[str, Callable[[Path], dict[str, Any]]] = {
+BENCHES: dict[str, Bench] = {
     "encode": encode.run,
     "batch": batch.run,
     "poll": poll.run,
@@ -24,15 +23,15 @@ BENCHES: dict[str, Callable[[Path], dict[str, Any]]] = {
 
 def main() -> None:
     """Run all, or those that are named; each adds its keys, whose values are medians, and its part of `details`."""
-    set_up(level=logging.WARNING)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *BENCHES], metavar="NAME")
     names = parser.parse_args().names or list(BENCHES)
     path = Path("bench-results.json")
     results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     for name in names:
-        with tempfile.TemporaryDirectory() as folder:
-            found = BENCHES[name](Path(folder))
+        # Each in a process of its own: libpcsclite looks only once for the socket of its pcscd.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            found = process.submit(run_alone, BENCHES[name]).result()
         details = found.pop("details")
         for key, value in found.items():
             results[key] = value
@@ -50,4 +49,5 @@ def _rows(key: str, value: Any) -> list[tuple[str, Any]]:
     return [(key, value)]
 
 
-main()
+if __name__ == "__main__":
+    main()
