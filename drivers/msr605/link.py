@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import TypeVar
 
@@ -31,6 +32,8 @@ _IDLE_S = 0.05
 _LONGEST_ANSWER_S = 1.1
 """What the longest answer takes on the line: some 1000 bytes."""
 _LONGEST_VERSION = 64
+_DONE_OR_UNKNOWN = (Status.OK, Status.INVALID_COMMAND, None)
+"""What may be said of a setting that the device has from the start, if it can't be changed."""
 
 
 class Garbled(EncoderCommunicationTimeout):
@@ -47,6 +50,7 @@ class Link:
         self._port = port
         self._timeout_s = timeout_s
         self._coercivity: Coercivity | None = None
+        self._tells_coercivity = True
         self._idle = False
         """Whether it is known to wait for nothing, and to be set as it should be."""
         self._armed = False
@@ -86,24 +90,27 @@ class Link:
     def set_up(self, coercivity: Coercivity, tracks: Iterable[Track]) -> None:
         """Set the coercivity, and have these tracks written as the standard says, whatever another program set.
 
-        The device itself reads what it wrote at a wrong density, or without leading zeros: a lock may not.
+        The device itself reads what it wrote at a wrong density, or without leading zeros: a lock may not. A device
+        that doesn't know a setting is believed to have it as the manual's has from the start.
 
         Raises:
             EncoderCommunicationTimeout: it doesn't answer, or refuses.
         """
         self._coercivity = coercivity
+        self._tells_coercivity = self._if_known(self._asked_coercivity) is not None
         self._set_coercivity(coercivity)
         done = codec.set_bits_done(BITS)
-        if self._ask(codec.set_bits(BITS), len(done)) != done:
+        if (self._if_known(lambda: self._ask(codec.set_bits(BITS), len(done))) or done) != done:
             raise Garbled("The encoder does not take 7 and 5 bits a character.")
         for track in tracks:
-            status = self._status(codec.set_density(track, codec.DENSITY[track]))
+            density = codec.set_density(track, codec.DENSITY[track])
+            status = self._if_known(partial(self._status, density))
             # The MSR206 can set track 2 only (libmsr): what it answers for the others is believed to be a refusal.
-            if status is not Status.OK and track == 2:
+            if status not in _DONE_OR_UNKNOWN and track == 2:
                 raise Garbled("The encoder does not take 75 bits an inch for track 2.", status=status)
-        if self._parsed(codec.parse_leading_zeros, self._ask(codec.GET_LEADING_ZEROS, 3)) != codec.LEADING_ZEROS:
-            status = self._status(codec.set_leading_zeros(*codec.LEADING_ZEROS))
-            if status is not Status.OK:
+        if self._if_known(self._asked_zeros) != codec.LEADING_ZEROS:
+            status = self._if_known(lambda: self._status(codec.set_leading_zeros(*codec.LEADING_ZEROS)))
+            if status not in _DONE_OR_UNKNOWN:
                 raise Garbled("The encoder does not take the leading zeros.", status=status)
 
     def ready(self) -> None:
@@ -142,15 +149,21 @@ class Link:
             return answer
 
     def still_armed(self) -> bool:
-        """Whether the device still waits for a swipe: then it leaves a question unanswered (believed, not verified).
+        """Whether the device still waits for a swipe: then it leaves questions unanswered (believed, not verified).
 
-        One that is ready has met a card, or was without power: what it had to say was lost.
+        One that is ready has met a card, or was without power: what it had to say was lost. As its next answers may be
+        lost too, it is asked several times.
         """
-        self._port.write(codec.COMMUNICATION_TEST)
-        return not self._heard(self._timeout_s, 1)
+        for _ in range(_TESTS):
+            self._port.write(codec.COMMUNICATION_TEST)
+            if self._heard(self._timeout_s, 1):
+                return False
+        return True
 
     def call_back(self) -> bool:
-        """Reset the device, so that it waits for nothing, and see to its coercivity. Whether it said anything else.
+        """Reset the device, so that it waits for nothing, and see to its coercivity.
+
+        Whether it said anything else, or was without power meanwhile.
 
         Raises:
             EncoderCommunicationTimeout: it doesn't answer.
@@ -161,8 +174,11 @@ class Link:
         said |= bool(self.test())
         self._armed = False
         # A reset leaves it as it was set (libMSRx05), a loss of power doesn't (seen on an MSR605X: Magnetic-Fox).
-        if self._coercivity is not None and self._asked_coercivity() != self._coercivity:
+        if self._coercivity is not None and not self._tells_coercivity:
             self._set_coercivity(self._coercivity)
+        elif self._coercivity is not None and self._asked_coercivity() != self._coercivity:
+            self._set_coercivity(self._coercivity)
+            said = True
         self._idle = True
         return said
 
@@ -224,12 +240,25 @@ class Link:
 
     def _set_coercivity(self, coercivity: Coercivity) -> None:
         status = self._status(codec.SET_COERCIVITY[coercivity])
-        if status is not Status.OK or self._asked_coercivity() != coercivity:
+        if status is not Status.OK or (self._tells_coercivity and self._asked_coercivity() != coercivity):
             raise Garbled(
                 f"The encoder can't be set to cards of {coercivity} coercivity.",
                 next_step="Set the encoder's option `coercivity` to what it can write.",
                 status=status,
             )
+
+    def _asked_zeros(self) -> tuple[int, int]:
+        return self._parsed(codec.parse_leading_zeros, self._ask(codec.GET_LEADING_ZEROS, 3))
+
+    def _if_known(self, ask: Callable[[], T]) -> T | None:
+        """None where the device is there, and yet twice has no answer to this: clones differ in what they know."""
+        for _ in range(2):
+            try:
+                return ask()
+            except EncoderCommunicationTimeout:
+                self._port.discard(_QUIET_S)
+                self.test()
+        return None
 
     def _parsed(self, parse: Callable[[bytes], T], answer: bytes) -> T:
         try:

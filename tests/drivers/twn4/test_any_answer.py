@@ -78,9 +78,9 @@ class Desk:
             assert all(text_on(card) is None for card in changed), "a card was changed, and reads as finished"
             assert self.number not in f"{error} {error.data} {error.__cause__!r}"
         assert changed == [] or self.bound is not None
-        for card in changed:
-            assert self.bound is not None
-            assert card.uid().hex() == self.bound.uid, "another card was written than the one that was bound"
+        if self.bound is not None and self.bound.uid in [card.uid().hex() for card in (self.card, self.other)]:
+            # Else the line has garbled it, which goes unnoticed until the end where there are no check bytes.
+            assert all(card.uid().hex() == self.bound.uid for card in changed), "written was another card than bound"
 
 
 @pytest.mark.parametrize(
