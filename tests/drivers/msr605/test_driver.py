@@ -96,6 +96,21 @@ def test_a_device_that_cannot_be_set_to_the_coercivity_is_refused(line: Line, ma
         make_encoder()
 
 
+@pytest.mark.parametrize("says", [b"", b"\x1b4"], ids=["nothing", "invalid command"])
+@pytest.mark.parametrize("lacks", ["d", "b", "o", "l", "lz", "tv", "dbolztv"])
+def test_a_clone_without_what_can_be_done_without_is_taken_all_the_same(
+    device: Msr605Simulator, make_encoder: MakeEncoder, monkeypatch: pytest.MonkeyPatch, lacks: str, says: bytes
+):
+    """Settings that it is believed to have from the start, and questions about itself."""
+    knows = device._set
+    monkeypatch.setattr(device, "_set", lambda letter, told: says if letter.decode() in lacks else knows(letter, told))
+    encoder = make_encoder(timeout_s=0.2)
+    device.next_swipes.extend([(stripe := Stripe(), Hand.WELL)] * 3)
+    assert encoder.wait_for_card()
+    result = encoder.encode(EncodeRequest(CardNumber(NUMBER), lambda found: None))
+    assert (result.verified_by, stripe.text(2)) == ("read_back", NUMBER)
+
+
 def test_something_else_at_the_port_is_refused(line: Line, make_encoder: MakeEncoder):
     line.mangle = lambda said: b"login: "
     with pytest.raises(EncoderNotOnline, match="answers as an MSR605"):
