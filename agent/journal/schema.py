@@ -188,6 +188,9 @@ ALTER TABLE jobs ADD COLUMN acs_system_id TEXT;
 ALTER TABLE jobs ADD COLUMN by_order INTEGER NOT NULL DEFAULT 0;
 UPDATE jobs SET acs_system_id = json_extract(credential, '$.acs_system_id')
     WHERE json_valid(credential) AND json_type(credential, '$.acs_system_id') = 'text';
+-- Of what could not be read as a credential the number was left out, which looked like damage once a person resumed it.
+UPDATE jobs SET card_number = json_extract(credential, '$.card_number')
+    WHERE card_number IS NULL AND json_valid(credential) AND json_type(credential, '$.card_number') = 'text';
 -- Cards without a UID look alike: what was known of one would be taken for known of the next.
 CREATE TRIGGER cards_have_uids BEFORE INSERT ON cards WHEN NEW.uid = ''
     BEGIN SELECT RAISE(ABORT, 'a card without a UID'); END;

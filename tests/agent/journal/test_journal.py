@@ -581,6 +581,7 @@ def test_a_journal_of_the_version_before_learns_the_systems(tmp_path: Path, monk
         for name, credential in {
             "c1": {"acs_credential_id": "c1", "acs_system_id": "east"},
             "c2": {"acs_credential_id": "c2"},
+            "c3": {"acs_credential_id": "c3", "acs_system_id": 5, "card_number": "7", "ends_at": "never"},
         }.items():
             connection.execute(
                 f"INSERT INTO jobs ({columns}, sort_key, created_at, updated_at) VALUES ('{name}', {values})",
@@ -588,7 +589,11 @@ def test_a_journal_of_the_version_before_learns_the_systems(tmp_path: Path, monk
             )
         connection.commit()
     journal = Journal(path)
-    assert {job.acs_credential_id: job.acs_system_id for job in journal.queue()} == {"c1": "east", "c2": None}
+    assert {job.acs_credential_id: job.acs_system_id for job in journal.queue()} == {
+        "c1": "east",
+        "c2": None,
+        "c3": None,
+    }
     assert not any(job.by_order for job in journal.queue())
     journal.close()
     assert first_damage(path) is None
