@@ -65,7 +65,7 @@ def _key_order(credential: Credential, doors: Doors) -> KeyOrder:
         rooms=doors.names,
         starts_at=starts,
         ends_at=credential.ends,
-        joins=bool(credential.joins),
+        joins=any(joined != credential.acs_credential_id for joined in credential.joins),
         number=credential.card_number,
     )
 

@@ -65,6 +65,7 @@ def test_an_order_without_a_beginning_is_from_now_on() -> None:
         ({"visionline_metadata": {"joiner_acs_credential_ids": ["c0"]}}, True),
         ({"visionline_metadata": {"joiner_acs_credential_ids": []}}, False),
         ({"assa_abloy_vostio_metadata": {"auto_join": True}}, False),
+        ({"acs_credential_id": "c1", "visionline_metadata": {"joiner_acs_credential_ids": ["c1"]}}, False),  # itself
     ],
 )
 def test_which_orders_join(changes: dict[str, object], joins: bool) -> None:
