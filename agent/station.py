@@ -461,10 +461,10 @@ class Station:
         )
 
     def _set_online(self, error: EncoderError | None) -> None:
-        was, self.online, self.trouble = self.online, error is None, error
+        before, self.online, self.trouble = self.trouble, error is None, error
         if error is None:
             log.info("encoder is online", encoder=self.name, device=self.encoder.device)
-        elif was:
+        elif before is None:  # it was online, or is opened for the first time
             log.warning("encoder is offline", encoder=self.name, error=error.message)
         self._changed()
 

@@ -164,7 +164,7 @@ class Reader:
             raise Malformed("it broke off") from error
 
     def _disturbed(self, error: Exception) -> Disturbed:
-        return Disturbed(f"The reader on {self._port.name} can't be understood: {error}")
+        return Disturbed(f"The reader on {self._port.name} can't be understood: {error}.")
 
     def _unknown(self, command: bytes) -> UnknownFunction:
         return UnknownFunction(f"The reader's firmware ({self.version}) lacks the function {command[:2].hex()}.")

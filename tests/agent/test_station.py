@@ -7,6 +7,7 @@ from typing import cast
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from agent.journal import JobState
 from agent.sandbox.app import create_app
@@ -28,6 +29,18 @@ async def test_oldest_first(desk: Running, service: httpx.Client) -> None:
     assert job(desk, second).state is JobState.CLAIMED
     await swap(desk)
     await issued(desk, second)
+
+
+async def test_an_encoder_that_was_never_there_is_logged_once(tmp_path: Path, sandbox: Sandbox) -> None:
+    nowhere = {"name": "Desk", "driver": "twn4", "options": {"port": str(tmp_path / "port")}}
+    with capture_logs() as logs:
+        async with running_agent(tmp_path, sandbox.url, sandbox.key, encoders=[nowhere]) as running:
+            station = running.agent.stations[0]
+            first = await running.until(lambda: station.trouble, "the trouble")
+            station.look_for_the_device()
+            await running.until(lambda: station.trouble is not first, "another look")
+    (said,) = [log for log in logs if log["event"] == "encoder is offline"]
+    assert (said["log_level"], said["error"]) == ("warning", first.message)
 
 
 @pytest.mark.promise(6)
