@@ -22,7 +22,8 @@ _NO_CARD = Refusal(NoCredentialOnEncoder, "No card was put into the encoder in t
 _SYNTAX = Refusal(
     UncategorizedError,
     "The locks' software does not understand the order.",
-    "Check the encoder's options `dialect` and `encoder` against the lock vendor's software.",
+    "Check the encoder's options `dialect` and `encoder` against the lock vendor's software; where that reads no keys, "
+    "set `reads = false`.",
 )
 _NO_ENCODER = Refusal(
     EncoderNotOnline,
