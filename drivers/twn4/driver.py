@@ -112,7 +112,13 @@ class Twn4Encoder(Encoder):
         except EncoderError:
             port.close()
             raise
-        self._port, self._was_open = port, True
+        self._port = port
+        try:
+            self._looked()  # one that greets and won't search is of no use, and is not to be opened again at once
+        except EncoderError:
+            self.close()
+            raise
+        self._was_open = True
 
     def close(self) -> None:
         """See `Encoder.close`."""

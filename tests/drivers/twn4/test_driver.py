@@ -60,7 +60,7 @@ def test_a_new_card_takes_no_more_exchanges_than_needed(device, line, encoder, u
 
 
 def test_opening_says_what_to_look_for_and_lights_nothing(device, encoder):
-    assert asked(device) == ["0004FF", "05020000000001000000", "0400070000"]
+    assert asked(device) == ["0004FF", "05020000000001000000", "0400070000", "050010"]
     assert device.lights == 0
 
 
@@ -464,6 +464,18 @@ def test_the_way_back_is_awaited_after_a_first_look(line, encoder):
     assert monotonic() - began < 15
     with pytest.raises(EncoderNotOnline):
         encoder.open()
+    began = monotonic()
+    encoder.wait_for_device(0.2)
+    assert monotonic() - began >= 0.2
+
+
+def test_a_reader_that_will_not_search_is_not_opened_again_at_once(device, encoder):
+    encoder.close()
+    encoder.wait_for_device(0)  # the one look at once
+    device.unknown = frozenset({b"\x05\x00"})
+    with pytest.raises(EncoderError, match="lacks the function 0500"):
+        encoder.open()
+    assert encoder.device == ""
     began = monotonic()
     encoder.wait_for_device(0.2)
     assert monotonic() - began >= 0.2
