@@ -17,6 +17,7 @@ from drivers.port import port as port_module
 from drivers.port.wires import SocketWire
 from tests.drivers.port.conftest import EVERY_KIND, Bench
 from tests.drivers.port.devices import Echo, Mute, Talking
+from tests.rig.daemon import until
 
 LONG_S = 20.0
 """A time-out that must not be reached."""
@@ -160,6 +161,8 @@ def test_discard_of_what_a_read_has_left_over(bench: Bench):
 def test_read_some_gives_what_there_is(bench: Bench):
     line, port = bench.both(Mute())
     assert port.read_some(0.05) == b""
+    port.write(b"?")
+    until(lambda: line.traffic, "the line to be through: a serial device server may still be emptying its buffers")
     line.noise(b"ab")
     came = port.read_some(None)
     while len(came) < 2:
