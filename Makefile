@@ -10,8 +10,9 @@ BUILD_PACKAGES := python3-venv python3-dev gcc libc6-dev libpcsclite-dev pkg-con
 TEST_PACKAGES  := $(BUILD_PACKAGES) pcscd vsmartcard-vpcd postgresql systemd systemd-container dbus udev umockdev kmod util-linux \
                   chromium libnfc-bin gir1.2-umockdev-1.0 python3-gi $(if $(shell command -v npm),,npm)
 
-# A file's tests stay together: many share what is slow to start.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# A file's tests stay together: many share what is slow to start. One worker more than there are cores, since a good part
+# of the time is spent waiting for time-outs to be over.
+PARALLEL := -n $$(($$(nproc) + 1)) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 define need
 	@missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
