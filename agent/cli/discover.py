@@ -51,6 +51,12 @@ def discover(invocation: Invocation, probe: bool, ports: tuple[str, ...]) -> Non
     from agent.discovery import Asking, Standing, to_paste
     from agent.discovery import discover as search
 
+    if any("://" in port for port in ports):
+        raise click.BadParameter(
+            "it takes the path of a serial port. What is on the network is not asked: name driver and address in the "
+            "configuration.",
+            param_hint="--port",
+        )
     config, notes = _configuration(invocation)
     in_use, trouble = _in_use(config)
     asking = Asking(unknown=probe, ports=tuple(map(os.path.abspath, ports)), say=invocation.output.note)

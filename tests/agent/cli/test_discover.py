@@ -194,3 +194,9 @@ def test_so_is_the_port_of_an_encoder_that_is_away(agent: Daemon, packages: str,
 
 def test_the_help_warns_of_printers() -> None:
     assert "printer" in card_encoder("discover", "--help").stdout
+
+
+def test_what_is_on_the_network_is_not_asked(config: Path, packages: str) -> None:
+    run = card_encoder("discover", "--json", "--config", config, "--port", "socket://127.0.0.1:9", PYTHONPATH=packages)
+    assert run.returncode == 2
+    assert "name driver and address" in answer_of(run)["error"]["message"]
