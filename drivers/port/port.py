@@ -17,7 +17,7 @@ _STUCK_S = 10.0
 class Silence(EncoderCommunicationTimeout):
     """The device didn't say all that it was asked for. `partial` is what it said."""
 
-    def __init__(self, message: str, partial: bytes) -> None:
+    def __init__(self, message: str, partial: bytes = b"") -> None:
         super().__init__(message)
         self.partial = partial
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -78,6 +79,16 @@ def test_nfcpy_is_there():
     assert only(check_nfcpy(config("nfc"))).verdict is Verdict.FINE
 
 
+@pytest.fixture
+def nfcpys_level() -> Iterator[None]:
+    """nfcpy sets its log's level whenever it is imported: back to what it was."""
+    log = logging.getLogger("nfc")
+    level = log.level
+    yield
+    log.setLevel(level)
+
+
+@pytest.mark.usefixtures("nfcpys_level")
 @pytest.mark.parametrize(("missing", "fix"), [("nfc", "card-encoder-agent[nfc]"), ("usb1", "libusb-1.0-0")])
 def test_nfcpy_or_what_it_needs_is_missing(monkeypatch: pytest.MonkeyPatch, missing: str, fix: str):
     here = config("nfc")
