@@ -52,6 +52,11 @@ class Wish:
     replace_card: bool = False
     overwrite: bool = False
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is fulfilled by what may be under way already: it says nothing on how that is done."""
+        return self.reason is None and not self.overwrite
+
 
 class Picking:
     """Turns wishes into jobs, and jobs' outcomes into the attempts' results."""
@@ -94,19 +99,11 @@ class Picking:
         problem = self._problem(job, chosen)
         if problem is not None:
             raise problem
-        if job.state is not JobState.BOUND and not self._stations.is_busy_with(job):
+        if not self._is_under_way(job):
             async with self._claims.taking(
                 job, replace_card=wish.replace_card, who=wish.who, reason=wish.reason
             ) as token:
-                job = self._journal.pick(
-                    wish.acs_credential_id,
-                    actor=wish.who,
-                    encoder=station.name if station else None,
-                    reason=wish.reason,
-                    replace_card=wish.replace_card,
-                    overwrite=wish.overwrite,
-                    claim_token=token,
-                )
+                job = self._picked(wish, job, chosen, token)
             self._stations.reconsider(job.job_id)
         attempt.job_id = job.job_id
         self._waiting.setdefault(job.job_id, []).append(attempt)
@@ -119,9 +116,29 @@ class Picking:
                 del self._waiting[job.job_id]
                 self._unpick(job)
 
+    def _is_under_way(self, job: Job) -> bool:
+        return job.state is JobState.BOUND or self._stations.is_busy_with(job)
+
+    def _picked(self, wish: Wish, job: Job, chosen: Sequence[Station], token: int | None) -> Job:
+        """The job, ahead of the others; or as it is where an encoder has begun it by itself since it was looked at."""
+        job = self._journal.job(job.job_id)
+        if wish.is_plain and self._is_under_way(job):
+            return job
+        if (problem := self._problem(job, chosen)) is not None:
+            raise problem
+        return self._journal.pick(
+            wish.acs_credential_id,
+            actor=wish.who,
+            encoder=chosen[0].name if wish.encoder is not None else None,
+            reason=wish.reason,
+            replace_card=wish.replace_card,
+            overwrite=wish.overwrite,
+            claim_token=token,
+        )
+
     async def _until_its_turn(self, wish: Wish) -> None:
         """What is under way for this credential can serve a plain wish, but not one that changes how it is done."""
-        if wish.reason is None and not wish.overwrite:
+        if wish.is_plain:
             return
         with self._events.subscribe() as queue:
             while (job := self._journal.open_job(wish.acs_credential_id)) and self._stations.is_busy_with(job):

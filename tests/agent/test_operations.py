@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -10,7 +12,7 @@ import pytest
 
 from agent import picking
 from agent.attempts import Attempt
-from agent.journal import IllegalStep, JobState
+from agent.journal import IllegalStep, Job, JobState
 from drivers.errors import EncoderNotOnline
 from tests.agent.guests import create, desk, issued, job, poll, sandbox, service, swap
 from tests.rig.agent import VIRTUAL, Running, running_agent
@@ -75,6 +77,32 @@ async def test_an_attended_desk_writes_what_is_picked_and_nothing_else(
     attempt = attended.agent.operations.scan(encoder=None)
     await over(attempt)
     assert job(attended, first).state is JobState.WAITING
+
+
+async def test_what_an_encoder_begins_by_itself_meanwhile_serves_the_person_too(
+    desk: Running, service: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = create(service, "1")
+    issuing, let_go = desk.agent.stations[0].issuing, asyncio.Event()
+    latest = issuing.latest
+
+    async def latest_after_all(job: Job) -> object:
+        await let_go.wait()
+        return await latest(job)
+
+    @asynccontextmanager
+    async def taking(*_: object, **__: object) -> AsyncIterator[None]:
+        await desk.until(lambda: job(desk, wanted).state is JobState.BOUND, "the encoder to begin by itself")
+        yield
+
+    monkeypatch.setattr(issuing, "latest", latest_after_all)
+    monkeypatch.setattr(desk.agent.claims, "taking", taking)
+    desk.encoder.put()
+    attempt = encode(desk, wanted)
+    await desk.until(lambda: attempt.job_id or attempt.error, "the person's wish to be taken")
+    let_go.set()
+    assert (await over(attempt)).error is None
+    assert job(desk, wanted).requested_by is None
 
 
 async def test_no_card_in_time(attended: Running, service: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,7 @@ function found() {
 }
 
 function progress(event) {
+  asked = true; // a state that is on its way may be older than this step, and is fetched once more
   const step = JSON.parse(event.data);
   const encoder = state?.encoders.find((one) => one.name === step.encoder);
   if (!encoder) return;

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from agent import overview
 from agent.journal import JobState
@@ -281,6 +281,43 @@ async def test_a_vendors_encoder_asks_for_its_card_on_the_page(tmp_path: Path, e
         keymaking(desk).bring(card)
         await expect(page.locator("#recent .row")).to_contain_text("Issued")
         await expect(page.locator("body")).not_to_contain_text("take the card away")
+
+
+@pytest.mark.usefixtures("drivers")
+async def test_a_state_that_comes_late_does_not_hide_what_is_asked_for(
+    tmp_path: Path, empty: Sandbox, visit: Visit
+) -> None:
+    """The state was made up before the encoder asked for the card, and reaches the page after that."""
+    page = visit.page
+    with empty.client() as service:
+        create(service, "1001")
+    async with desk_with(tmp_path, empty, table("swiped")) as desk:
+        station, late, again = desk.agent.stations[0], asyncio.Event(), asyncio.Event()
+
+        async def state(route: Route) -> None:
+            response = await route.fetch()
+            answer = await response.json()
+            (encoder,) = answer["encoders"]
+            if late.is_set():
+                again.set()
+            elif encoder["prompt"]:
+                encoder |= {"prompt": "", "progress": None}
+                assert station.job
+                assert station.progress
+                station.note_progress(station.job, station.progress)
+                await expect(big_line(page)).to_have_text(SWIPE_TO_WRITE)
+                late.set()
+            await route.fulfill(response=response, json=answer)
+
+        await poll(desk)
+        await page.goto(await desk.link())
+        await expect(big_line(page)).to_have_text("Swipe a card")
+        await page.route("**/api/state*", state)
+        swiped(desk).bring(Card())
+        await asyncio.wait_for(again.wait(), 10)
+        await expect(big_line(page)).to_have_text(SWIPE_TO_WRITE)
+        await page.unroute_all(behavior="wait")
+        swiped(desk).bring(Card(), times=2)
 
 
 @pytest.mark.usefixtures("drivers")
