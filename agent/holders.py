@@ -8,10 +8,8 @@ from agent import clock
 from agent.claims import Claims
 from agent.credential import Credential, MalformedCredential
 from agent.journal import Card, CardStanding, Journal
-from agent.service import Gone, Service, ServiceError
+from agent.service import LONGEST_WITH_A_CARD_S, Gone, Service, ServiceError
 from drivers.encoder import FoundCard
-
-_LONGEST_WAIT_S = 5.0
 
 
 async def holders(
@@ -22,7 +20,7 @@ async def holders(
     None where service or claims can't tell.
     """
     try:
-        async with asyncio.timeout(_LONGEST_WAIT_S):
+        async with asyncio.timeout(LONGEST_WITH_A_CARD_S):
             return await _holders(service, claims, journal, found, row, acs_credential_id)
     except (TimeoutError, ServiceError, MalformedCredential):
         return None

@@ -26,7 +26,7 @@ from agent.credential import Credential, MalformedCredential, read
 from agent.eligibility import Action, Decision, decide
 from agent.holders import holders
 from agent.journal import Card, IllegalStep, Job, JobState, Journal, JournalError
-from agent.service import Gone, Refused, Service, ServiceError, UnusableDoors
+from agent.service import LONGEST_WITH_A_CARD_S, Gone, Refused, Service, ServiceError, UnusableDoors
 from agent.wanted import NotEncodable, Wanted, asks_for_cards, deleted, takes_too_long, wont_say
 from drivers.content import CardNumber, Content, KeyOrder
 from drivers.encoder import CardState, Encoder, EncodeRequest, EncodeResult, FoundCard, Progress
@@ -43,8 +43,6 @@ from drivers.errors import (
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-
-_LONGEST_WAIT_S = 5.0
 
 
 class WrongCard(EncodingInterrupted):
@@ -162,10 +160,10 @@ class Issuing:
     async def latest(self, job: Job) -> Answer:
         """The service's latest word. A card lies there meanwhile: a service that takes its time counts as away."""
         try:
-            async with asyncio.timeout(_LONGEST_WAIT_S):
+            async with asyncio.timeout(LONGEST_WITH_A_CARD_S):
                 return await self.service.get(job.acs_credential_id)
         except TimeoutError:
-            return takes_too_long(_LONGEST_WAIT_S)
+            return takes_too_long()
         except (ServiceError, MalformedCredential) as error:
             return error
 

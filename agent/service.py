@@ -35,6 +35,9 @@ _LONGEST_EXCHANGE_S = 120.0
 _MOST_BYTES = 32 * 1024 * 1024  # of JSON; as objects it takes up to some twenty times that
 _MOST_NESTED = 100  # what reads JSON and what writes it again have limits of their own, all of them wider
 _MOST_PAGES = 100_000
+LONGEST_WITH_A_CARD_S = 5.0
+"""How long the service may take, in seconds, while a card lies on an encoder: with one that takes longer than that what
+is known of the credential has to do."""
 _LONGEST_FOR_EVENTS_S = 10.0
 _EVENTS_AGAIN_S = 60.0
 LONGEST_RETRY_AFTER_S = 3600.0

@@ -9,12 +9,10 @@ from agent import clock
 from agent.content import Doors, IncompleteOrder, content_for, vendor_of
 from agent.credential import Credential, MalformedCredential, read
 from agent.journal import Job, JobState, Journal
-from agent.service import Gone, Refused, Service, ServiceError, Unreachable, UnusableDoors
+from agent.service import LONGEST_WITH_A_CARD_S, Gone, Refused, Service, ServiceError, Unreachable, UnusableDoors
 from drivers.content import CardNumber, Content, KeyOrder
 from drivers.encoder import Encoder
 from drivers.errors import BridgeDisconnected, CredentialDeleted, EncoderError
-
-_LONGEST_WAIT_S = 5.0
 
 
 class NotEncodable(EncoderError):
@@ -45,9 +43,9 @@ def wont_say(error: ServiceError) -> BridgeDisconnected:
     return BridgeDisconnected(f"The service won't say how the credential stands. {error}")
 
 
-def takes_too_long(seconds: float) -> Unreachable:
-    """A service that takes longer than that counts as away."""
-    return Unreachable(f"The service took more than {seconds:.0f} seconds.")
+def takes_too_long() -> Unreachable:
+    """A service that takes its time while a card lies there counts as away."""
+    return Unreachable(f"The service took more than {LONGEST_WITH_A_CARD_S:.0f} seconds.")
 
 
 class Wanted:
@@ -115,10 +113,10 @@ class Wanted:
             BridgeDisconnected: the service won't say.
         """
         try:
-            async with asyncio.timeout(_LONGEST_WAIT_S):
+            async with asyncio.timeout(LONGEST_WITH_A_CARD_S):
                 return Doors(await self._service.entrance_names(job.acs_credential_id), self._asked_at(job))
         except TimeoutError:
-            return takes_too_long(_LONGEST_WAIT_S)
+            return takes_too_long()
         except Gone as error:
             raise deleted() from error
         except Refused as error:

@@ -235,7 +235,7 @@ def on_tty(path: str, timeout_s: float) -> Reader:
         if transport is not None:
             with suppress(OSError, termios.error, TypeError):
                 transport.let_go()
-        raise EncoderNotOnline(f"The reader on {path} does not start ({type(error).__name__}).") from error
+        raise _does_not_start(path, error) from error
     device._path = path
     return Reader(path, device, patience)
 
@@ -254,6 +254,13 @@ def on_usb(reader: UsbReader, timeout_s: float) -> Reader:
     except OSError:
         raise
     except Exception as error:
-        raise EncoderNotOnline(f"The reader on {reader.place} does not start ({type(error).__name__}).") from error
+        raise _does_not_start(reader.place, error) from error
     device._path = reader.place
     return Reader(reader.place, device, patience)
+
+
+def _does_not_start(place: str, error: Exception) -> EncoderNotOnline:
+    return EncoderNotOnline(
+        f"The reader on {place} does not start ({type(error).__name__}).",
+        next_step="Unplug it and plug it in again. If it stays so, it is a model or a firmware that nfcpy can't drive.",
+    )

@@ -72,9 +72,9 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, limit in (
         (service, "_LONGEST_EXCHANGE_S"),
         (service, "_LONGEST_FOR_EVENTS_S"),
-        (issuing, "_LONGEST_WAIT_S"),
-        (holders, "_LONGEST_WAIT_S"),
-        (wanted, "_LONGEST_WAIT_S"),
+        (issuing, "LONGEST_WITH_A_CARD_S"),
+        (holders, "LONGEST_WITH_A_CARD_S"),
+        (wanted, "LONGEST_WITH_A_CARD_S"),
         (scanning, "_LONGEST_WAIT_S"),
     ):
         monkeypatch.setattr(module, limit, 0.5)

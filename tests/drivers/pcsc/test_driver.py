@@ -1,6 +1,4 @@
-import re
 import threading
-from pathlib import Path
 from time import monotonic
 
 import pytest
@@ -20,6 +18,7 @@ from drivers.pcsc.simulator import ATRS, PulledAway, SimulatedCard
 from drivers.pcsc.winscard import Context, PcscError
 from tests.drivers.pcsc.conftest import ACR122U
 from tests.rig.cards import fresh_card, text_on
+from tests.rig.idling import wakes_while_waiting
 from tests.rig.rival import Rival, rival
 
 pytestmark = [pytest.mark.pcscd, pytest.mark.timeout(60, method="thread")]
@@ -402,23 +401,7 @@ def test_no_interrupt_is_lost(encoder):
 
 
 def test_nothing_runs_while_the_encoder_waits(encoder):
-    ticks = {}
-
-    def counting() -> dict[str, int]:
-        status = Path("/proc/thread-self/status").read_text()
-        return {name: int(value) for name, value in re.findall(r"(\w*ctxt_switches):\s*(\d+)", status)}
-
-    def wait() -> None:
-        before = counting()
-        encoder.wait_for_card()
-        ticks.update({name: value - before[name] for name, value in counting().items()})
-
-    waiting = threading.Thread(target=wait)
-    waiting.start()
-    waiting.join(1.0)
-    encoder.interrupt()
-    waiting.join()
-    assert ticks["voluntary_ctxt_switches"] < 15
+    assert wakes_while_waiting(encoder) < 15
 
 
 def test_an_acr122u_is_quiet_until_it_has_something_to_say(pcscd):

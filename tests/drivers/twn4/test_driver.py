@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import re
 import threading
-from pathlib import Path
 from time import monotonic
 
 import pytest
@@ -25,6 +23,7 @@ from drivers.twn4.simulator import PulledAway, SimulatedTwn4
 from drivers.virtual.cards import Effect, Operation
 from tests.drivers.twn4.conftest import impatient, options
 from tests.rig.cards import fresh_card, text_on
+from tests.rig.idling import wakes_while_waiting
 
 pytestmark = pytest.mark.timeout(60, method="thread")
 
@@ -488,23 +487,7 @@ def test_a_silent_reader_is_not_online_while_it_is_waited_for(line, encoder):
 
 
 def test_a_wait_costs_next_to_nothing(encoder):
-    ticks = {}
-
-    def counting() -> dict[str, int]:
-        status = Path("/proc/thread-self/status").read_text()
-        return {name: int(value) for name, value in re.findall(r"(\w*ctxt_switches):\s*(\d+)", status)}
-
-    def wait() -> None:
-        before = counting()
-        encoder.wait_for_card()
-        ticks.update({name: value - before[name] for name, value in counting().items()})
-
-    waiting = threading.Thread(target=wait)
-    waiting.start()
-    waiting.join(1.0)
-    encoder.interrupt()
-    waiting.join()
-    assert ticks["voluntary_ctxt_switches"] < 40
+    assert wakes_while_waiting(encoder) < 40
 
 
 def test_attached_readers_are_those_with_elatecs_numbers(monkeypatch):
