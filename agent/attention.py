@@ -11,11 +11,12 @@ from typing import Any
 
 from agent import clock
 from agent.advice import next_step, take_back
+from agent.choice import Spent
 from agent.claims import Claims
 from agent.journal import Job, JobState, Journal
 from agent.overview import is_silent, job_json
 from agent.polling import Polling
-from agent.station import Spent, Station
+from agent.station import Station
 from agent.stations import Stations
 
 KEPT = timedelta(days=1)

@@ -15,24 +15,20 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, TypeVar
 
 import structlog
 
-from agent import clock, rest
-from agent.card_policy import OtherCard
+from agent import clock
+from agent.choice import Choice, Spent
 from agent.config import EncoderConfig
 from agent.encoder_thread import EncoderThread
 from agent.events import Event, Events
 from agent.issuing import Issuing
-from agent.journal import IllegalStep, Job, JobState, Journal, JournalError, Scope
-from agent.rest import Rest
-from agent.wanted import NotEncodable, asks_for_cards, makes_keys
-from drivers.content import CardNumber, VendorOrder
+from agent.journal import IllegalStep, Job, Journal, JournalError, Scope
+from agent.wanted import asks_for_cards
 from drivers.encoder import Encoder, FoundCard, Progress
 from drivers.errors import (
-    CredentialDeleted,
     EncoderError,
     EncoderNotOnline,
     NoCredentialOnEncoder,
@@ -49,18 +45,6 @@ _WHEN_THE_JOURNAL_WORKS = "Leave the card there, or put it back later: it is rea
 _PAUSE_AFTER_A_RACE = 0.1
 _LONGEST_PROMPT_S = 90.0
 """How long a driver may wait for somebody whom it has asked to do something; it gives up earlier by itself."""
-
-
-class Spent(StrEnum):
-    """Why the card on the encoder isn't written by itself any more: it has to be taken away first."""
-
-    WRITTEN = "written"
-    REFUSED = "refused"
-    SCANNED = "scanned"
-
-
-def _is_about_the_card(error: EncoderError) -> bool:
-    return isinstance(error, OtherCard) or error.data.get("reason") == "holds_live_credential"
 
 
 def _hangs(name: str) -> EncoderNotOnline:
@@ -101,13 +85,13 @@ class Station:
         self.on_written: Callable[[], None]
         self.online = False
         self.trouble: EncoderError | None = None
-        self.spent: Spent | None = None
         self.job: Job | None = None
         self.progress: Progress | None = None
         self.last_outcome: dict[str, Any] | None = None
         self._journal = journal
         self._events = events
         self._shared = shared
+        self.choice = Choice(config, encoder, journal, encoders=shared.names, chosen=shared.chosen)
         self._thread = EncoderThread(f"encoder {config.name}")
         self._scans: deque[asyncio.Future[FoundCard]] = deque()
         self._stopping = False
@@ -115,11 +99,8 @@ class Station:
         self._still_there = journal.last_verified_uid(config.name)
         self._busy_since: float | None = None
         self._chosen_at = 0.0
-        self._found: FoundCard | None = None
-        self._refused: int | None = None
         self._scanning = False
         self._called_back = False
-        self._rest = Rest()
         events.listen(self._follow)
 
     @property
@@ -130,12 +111,12 @@ class Station:
     @property
     def scope(self) -> Scope:
         """Which credentials this encoder writes."""
-        can = self.encoder.capabilities
-        by_order = makes_keys(self.encoder)
-        plain = CardNumber in can.contents or by_order
-        # Which vendors an encoder serves is its driver's name: a Visionline encoder takes Visionline's orders.
-        vendors = [None] * plain + [self.config.driver] * (VendorOrder in can.contents)
-        return Scope(tuple(vendors), self.config.acs_system_ids, numberless=can.uids or by_order, by_order=by_order)
+        return self.choice.scope
+
+    @property
+    def spent(self) -> Spent | None:
+        """Why the card on the encoder has to be taken away first; None where it can be written."""
+        return self.choice.spent
 
     @property
     def sees_cards(self) -> bool:
@@ -216,12 +197,12 @@ class Station:
             return
         if self.job is None and self.spent is not Spent.WRITTEN:
             self.encoder.interrupt()
-        elif self.waits and self.job != self._next_job(besides=self.job):
+        elif self.waits and self.job != self.choice.next_job(besides=self.job):
             self._call_back()
 
     def _follow(self, event: Event) -> None:
         if event.kind == "service" and event.data["up"]:
-            self._rest = Rest()  # that it was away may have been all the trouble
+            self.choice.service_came_back()
             self.wake()
 
     def _call_back(self) -> None:
@@ -270,43 +251,21 @@ class Station:
                 self._scans.popleft()
             if not self._ready:
                 if await self._in_thread(self.encoder.wait_for_card):
-                    # Nothing that was known of an earlier card holds for this one, however that went away.
-                    self._ready, self.spent, self._refused, self._found = True, None, None, None
+                    self._ready = True
+                    self.choice.card_came()
                     self._card_changed()
             elif self._scans:
                 await self._scan(self._scans.popleft())
-            elif (job := self._next_job()) is not None:
+            elif (job := self.choice.next_job()) is not None:
                 await self._encode(job)
             elif await self._in_thread(self.encoder.wait_for_removal):
-                self._ready, self.spent, self._still_there = False, None, None
+                self._ready, self._still_there = False, None
+                self.choice.card_went()
                 self._card_changed()
 
     def _card_changed(self) -> None:
         if self.sees_cards:
             self._changed()
-
-    def _next_job(self, besides: Job | None = None) -> Job | None:
-        """What no encoder has chosen yet; `besides`: or else this one."""
-        if self.spent is Spent.WRITTEN:
-            return None
-        attended = self.config.mode == "attended" or self.spent is not None
-        job = self._journal.next_job(
-            self.name,
-            self.scope,
-            picked_only=attended,
-            others=[name for name in self._shared.names if name != self.name],
-            in_hand=self._shared.chosen - {besides.job_id if besides else None},
-            card=self._found,
-        )
-        if job is None or self._rest.is_for(job) or (not job.picked and self.spent is not None):
-            return None
-        return None if job.job_id == self._refused else job
-
-    def reconsider(self, job_id: int) -> None:
-        """A person asks anew for what the card on the encoder was refused for."""
-        self._rest.end(job_id)
-        if self._refused == job_id:
-            self._refused = None
 
     async def _scan(self, future: asyncio.Future[FoundCard]) -> None:
         self._busy_since, self._scanning = time.monotonic(), True
@@ -324,7 +283,7 @@ class Station:
                 future.set_result(found)
         finally:
             self._busy_since, self._scanning = None, False
-            self.spent = self.spent or Spent.SCANNED
+            self.choice.card_was_read()
             self._changed()
 
     async def _encode(self, job: Job) -> None:
@@ -342,7 +301,7 @@ class Station:
             self._journal.recover(self.name)  # whatever the step left half done: this encoder has no other job
             await asyncio.sleep(_PAUSE_AFTER_A_RACE)
         except EncoderError as error:
-            if self._is_for_another_card(job, error) or self._nobody_came(job, error):
+            if self.choice.is_for_another_card(job, error, self.issuing.found) or self._nobody_came(job, error):
                 return
             first = error.__cause__ if isinstance(error, EncoderNotOnline) else None
             self._failed(job, first if isinstance(first, EncoderError) else error)
@@ -353,8 +312,7 @@ class Station:
             self._outcome(job, UncategorizedError(str(error), next_step=_WHEN_THE_JOURNAL_WORKS))
             raise
         else:
-            self.spent = Spent.WRITTEN
-            self._rest.forget()
+            self.choice.card_was_written()
             self._still_there = self._journal.job(job.job_id).card_uid
             self.on_written()
             self._outcome(job, None)
@@ -391,17 +349,6 @@ class Station:
                 first = error
                 job = self._journal.job(job.job_id)
 
-    def _is_for_another_card(self, job: Job, error: EncoderError) -> bool:
-        """Whether it is only that the job, chosen before the card was seen, doesn't fit it.
-
-        By now the card is known: one that fits is chosen next, which may be the card's own.
-        """
-        if job.picked or self._found is not None or not _is_about_the_card(error):
-            return False
-        self._found = self.issuing.found
-        following = self._next_job()
-        return following is not None and following.job_id != job.job_id
-
     def _nobody_came(self, job: Job, error: EncoderError) -> bool:
         """Whether it is only that nobody came with a card, and nobody waits for an answer: it is asked for again."""
         if not self.asks or not isinstance(error, NoCredentialOnEncoder):
@@ -410,24 +357,11 @@ class Station:
             return True
         if job.picked:
             return False
-        left = self._journal.job(job.job_id)
-        if not self.waits:
-            self._rest.begin(left)  # an order that was given is not given again and again
-        elif time.monotonic() - self._chosen_at < rest.FIRST_S:
-            self._rest.begin_a_short_one(left)  # some say at once that no card is there: they are asked now and then
+        self.choice.nobody_came(job, card_came=not self.waits, after_s=time.monotonic() - self._chosen_at)
         return True
 
     def _failed(self, job: Job, error: EncoderError) -> None:
-        self._refused = job.job_id
-        if self.asks:
-            self._rest.begin(self._journal.job(job.job_id))
-        if isinstance(error, OtherCard) and not job.picked:
-            pass  # the card is as good as before, for any other job that may still come
-        elif not isinstance(error, NotEncodable | CredentialDeleted) or self._journal.job(job.job_id).state in (
-            JobState.CLAIMED,
-            JobState.WRITING,
-        ):
-            self.spent = Spent.REFUSED
+        self.choice.refuse(job, error)
         self._outcome(job, error)
 
     def _outcome(self, job: Job, error: EncoderError | None) -> None:

@@ -64,7 +64,7 @@ class Stations:
     def reconsider(self, job_id: int) -> None:
         """A person asks anew for what a card was refused for."""
         for station in self:
-            station.reconsider(job_id)
+            station.choice.reconsider(job_id)
 
     def wake(self) -> None:
         """There may be something to do for cards that lie there already."""

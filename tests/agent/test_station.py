@@ -9,9 +9,9 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from agent.choice import Spent
 from agent.journal import JobState
 from agent.sandbox.app import create_app
-from agent.station import Spent
 from drivers.virtual.driver import VirtualEncoder
 from tests.agent.guests import change_access, create, delete, desk, issued, job, poll, sandbox, service, swap
 from tests.rig.agent import VIRTUAL, Running, running_agent
@@ -201,7 +201,7 @@ async def test_what_was_known_of_a_card_goes_with_the_encoder(desk: Running, ser
     await poll(desk)
     await swap(desk)
     station = desk.agent.stations[0]
-    await desk.until(lambda: station._found is not None and not station.job, "the blank card to be looked at")
+    await desk.until(lambda: station.choice._found is not None and not station.job, "the blank card to be looked at")
     desk.encoder.fail_next("offline")
     await desk.agent.operations.scan(encoder=None).over.wait()
     await desk.until(lambda: station.online and station.card_here, "the encoder to be back")
