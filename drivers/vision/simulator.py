@@ -5,113 +5,51 @@ As experimental as the driver: it does what public clients expect of Vision, and
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+
+from drivers.enquiry import simulated
+from drivers.enquiry.simulated import Room, SimulatedSoftware
 
 _SYNC = b"\x55\x55\x55\x55\xaa\xaa\xaa\xaa\x01\x00"
 _HEADER, _BODIES = 18, {1: 44, 4: 565}
 
 
 @dataclass
-class Key:
-    """What Vision put on a card. Times are the property's."""
+class Key(simulated.Key):
+    """See `simulated.Key`."""
 
-    rooms: tuple[str, ...]
-    starts: datetime
-    ends: datetime
     card_type: str
     user_group: str
-    stay: int
-    """Which of the first room's stays it belongs to."""
+
+
+Card = simulated.Card[Key]
 
 
 @dataclass
-class Card:
-    """A card; `readable` says whether Vision recognizes it while it bears no key."""
-
-    uid: str
-    key: Key | None = None
-    readable: bool = False
-
-
-@dataclass
-class _Room:
-    stay: int = 0
-    occupied: bool = False
-    keys: int = 0
-
-
-@dataclass
-class VisionSoftware:
-    """See the module; a `Device` for a `drivers.port.simulated.Line`. Its methods may be called from any thread.
-
-    `tcp` says which of the two protocols it speaks. `fail_next` has the next message of a command answered by a result.
-    `silent_after` is a command that is carried out and never answered.
-    """
+class VisionSoftware(SimulatedSoftware[Key]):
+    """See the module and `SimulatedSoftware`. `tcp` says which of the two protocols it speaks."""
 
     tcp: bool = False
-    rooms: tuple[str, ...] = ("101", "102", "103", "104", "105")
     licence: str = "12345678"
     encoder: int = 1
-    patience_s: float = 0.0
     keys_per_room: int = 20
-    busy: bool = False
-    silent_after: str = ""
     tells_uids: bool = False
     """Whether a reading tells the card's UID."""
-    made: int = 0
     registered: int = 0
     operators: list[str] = field(default_factory=list)
-    cards: list[Card] = field(default_factory=list)
-    _lying: Card | None = None
-    _states: dict[str, _Room] = field(default_factory=dict)
-    _failures: list[tuple[str, str]] = field(default_factory=list)
-    _lock: threading.RLock = field(default_factory=threading.RLock)
-    _send: Callable[[bytes], None] = lambda _: None
-    _came: bytes = b""
     _is_registered: bool = False
-    _waiting: tuple[str, str, Callable[[str, str], None]] | None = None
     _last_frame: bytes = b""
 
-    def put(self, card: Card | None = None) -> Card:
-        """Put this card into the encoder, or a fresh one."""
-        with self._lock:
-            if card is None:
-                card = Card(f"{0x04A1B2C3D4E500 + len(self.cards):014X}")
-                self.cards.append(card)
-            self._lying = card
-            if self._waiting is not None:
-                self._carry_out(*self._waiting)
-            return card
-
-    def take(self) -> None:
-        """Take the card out."""
-        with self._lock:
-            self._lying = None
-
-    def fail_next(self, command: str, result: str) -> None:
-        """Answer the next message with this command by this result."""
-        with self._lock:
-            self._failures.append((command, result))
-
-    def opens(self, card: Card) -> bool:
-        """Whether the lock of its first room takes this card: no later guest's key was made for it."""
-        with self._lock:
-            return card.key is not None and card.key.stay == self._states[card.key.rooms[0]].stay
-
     def connected(self, send: Callable[[bytes], None]) -> None:
-        """See `Device`."""
+        """See `Device`. A licence counts for one connection."""
         with self._lock:
-            self._send, self._came, self._waiting, self._is_registered = send, b"", None, False
+            super().connected(send)
+            self._is_registered = False
 
-    def received(self, data: bytes) -> None:
-        """See `Device`."""
-        with self._lock:
-            self._came += data
-            while self._came and (self._structure() if self.tcp else self._frame()):
-                pass
+    def _take_in(self) -> bool:
+        return self._structure() if self.tcp else self._frame()
 
     def _structure(self) -> bool:
         """Take one message over TCP; False where it isn't whole. What begins wrongly is all thrown away."""
@@ -179,39 +117,23 @@ class VisionSoftware:
         return f"{check:02X}".encode()
 
     def _command(self, encoder: int, letter: str, data: str, answer: Callable[[str, str], None]) -> None:
-        failure = next((each for each in self._failures if each[0] == letter), None)
-        if failure is not None:
-            self._failures.remove(failure)
-            answer(failure[1], "")
+        if (failure := self._failure(letter)) is not None:
+            answer(failure, "")
         elif self.busy or self._waiting is not None:
             answer("5", "")
         elif encoder != self.encoder or letter not in "IHGE":
             answer("1", "")
-        elif self._lying is not None:
-            self._carry_out(letter, data, answer)
         else:
-            self._waiting = (letter, data, answer)
-            timer = threading.Timer(self.patience_s, self._no_card_came, [self._waiting])
-            timer.daemon = True
-            timer.start()
+            self._with_card(lambda card: self._carry_out(card, letter, data, answer), lambda: answer("8", ""))
 
-    def _no_card_came(self, waiting: tuple[str, str, Callable[[str, str], None]]) -> None:
-        with self._lock:
-            if self._waiting is waiting:
-                self._waiting = None
-                waiting[2]("8", "")
-
-    def _carry_out(self, letter: str, data: str, answer: Callable[[str, str], None]) -> None:
-        self._waiting = None
-        card = self._lying
-        assert card is not None
+    def _carry_out(self, card: Card, letter: str, data: str, answer: Callable[[str, str], None]) -> None:
         result, told = self._told(card) if letter == "E" else self._make(card, letter, data)
         if letter != self.silent_after:
             answer(result, told)
 
     def _told(self, card: Card) -> tuple[str, str]:
         if card.key is None:
-            return ("0", "\x1eTService\x1eUSTAFF") if card.readable else ("1", "")
+            return ("0", "\x1eTService\x1eUSTAFF") if card.staff else ("1", "")
         key = card.key
         parts = [f"R{key.rooms[0]}", f"T{key.card_type}", f"U{key.user_group}"]
         if len(key.rooms) > 1:
@@ -231,7 +153,7 @@ class VisionSoftware:
             return "D", ""
         if ends is None or ends <= starts:
             return "O", ""
-        room = self._states.setdefault(rooms[0], _Room())
+        room = self._states.setdefault(rooms[0], Room())
         if letter == "H" and not room.occupied:
             return "9", ""
         if letter == "I":
@@ -239,7 +161,7 @@ class VisionSoftware:
         if room.keys >= self.keys_per_room:
             return "6", ""
         room.occupied, room.keys = True, room.keys + 1
-        card.key = Key(rooms, starts, ends, parts.get("T", ""), parts.get("U", ""), room.stay)
+        card.key = Key(rooms, starts, ends, room.stay, parts.get("T", ""), parts.get("U", ""))
         self.made += 1
         return "0", f"\x1eS{card.uid}" if "S" in parts else ""
 

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
 
 from drivers.conformance import VendorConformance
 from drivers.encoder import Encoder
-from drivers.pms.driver import PmsEncoder, PmsOptions
 from drivers.pms.simulator import PmsSoftware
 from drivers.port.simulated import Line
-from tests.drivers.pms.conftest import QUICK, Hands
+from tests.drivers.enquiry.hands import Hands
+from tests.drivers.enquiry.vendors import EncoderWith
 
 
 class PmsConformance(VendorConformance):
     options: ClassVar[dict[str, Any]] = {}
-    wire: ClassVar[Any] = Line.tcp
 
     @pytest.fixture
-    def feeder(self) -> Hands:
-        return Hands(PmsSoftware(dialect=self.options.get("dialect", "salto")))
+    def software(self) -> PmsSoftware:
+        return PmsSoftware(dialect=self.options.get("dialect", "salto"))
 
     @pytest.fixture
-    def encoder(self, feeder: Hands) -> Iterator[Encoder]:
-        with type(self).wire(feeder.software) as line:
-            encoder = PmsEncoder("Desk", PmsOptions(port=line.port, **QUICK, **self.options))
-            encoder.open()
-            yield encoder
-            encoder.close()
+    def feeder(self, software: PmsSoftware) -> Hands:
+        return Hands(software)
+
+    @pytest.fixture
+    def encoder(self, encoder_with: EncoderWith) -> Encoder:
+        return encoder_with(**self.options)
 
 
 class TestSalto(PmsConformance):
@@ -38,7 +36,10 @@ class TestSalto(PmsConformance):
 
 class TestSerialOnity(PmsConformance):
     options: ClassVar = {"dialect": "onity"}
-    wire: ClassVar = Line.pty
+
+    @pytest.fixture
+    def wire(self) -> Any:
+        return Line.pty
 
 
 class TestTesa(PmsConformance):

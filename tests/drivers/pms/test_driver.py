@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -16,11 +15,9 @@ from drivers.encoder import CardState, EncodeRequest, FoundCard, Progress, Stage
 from drivers.errors import (
     CredentialCannotBeReissued,
     EncoderCommunicationTimeout,
-    EncoderError,
     EncoderNotOnline,
     EncodingInterrupted,
     IncompatibleCardFormat,
-    NoCredentialOnEncoder,
     UncategorizedError,
     Unencodable,
 )
@@ -28,16 +25,8 @@ from drivers.pms.answers import INDUSTRY, TESA
 from drivers.pms.driver import PmsEncoder, PmsOptions
 from drivers.pms.simulator import Card, PmsSoftware
 from drivers.port.simulated import Line
-
-EncoderWith = Callable[..., PmsEncoder]
-
-
-def order(now: datetime, *rooms: str, days: int = 2, joins: bool = False, number: str | None = "8826") -> KeyOrder:
-    return KeyOrder(rooms or ("101",), now, now + timedelta(days=days), joins, number)
-
-
-def request(content: KeyOrder) -> EncodeRequest:
-    return EncodeRequest(content, lambda _: None)
+from tests.drivers.enquiry.keymaking import BeingThere, Refusals, UnknownFate, Waiting, WhatLiesThere, one_of
+from tests.drivers.enquiry.vendors import EncoderWith, order, request
 
 
 def messages(line: Line, command: bytes) -> int:
@@ -160,32 +149,8 @@ def test_an_order_without_rooms(encoder_with: EncoderWith, now: datetime):
         encoder_with().encode(request(KeyOrder((), now, now + timedelta(days=1), False)))
 
 
-class TestWhatLiesThere:
-    """`FoundCard.state` at `bind`."""
-
-    def found(self, encoder: PmsEncoder, content: KeyOrder) -> CardState:
-        seen: list[FoundCard] = []
-        encoder.encode(EncodeRequest(content, seen.append))
-        (found,) = seen
-        assert (found.uid, found.card_number, found.medium) == ("", None, "Salto key")
-        return found.state
-
-    def test_a_fresh_card(self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime):
-        software.put()
-        assert self.found(encoder_with(), order(now)) is CardState.BLANK
-
-    def test_a_key_as_ordered(self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime):
-        software.put()
-        encoder = encoder_with()
-        encoder.encode(request(order(now)))
-        assert self.found(encoder, order(now)) is CardState.NUMBER
-        assert software.made == 1
-
-    def test_another_live_key(self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime):
-        software.put()
-        encoder = encoder_with()
-        encoder.encode(request(order(now)))
-        assert self.found(encoder, order(now, "102")) is CardState.FOREIGN
+class TestWhatLiesThere(WhatLiesThere):
+    medium = "Salto key"
 
     def test_the_first_key_where_one_that_joins_is_ordered(
         self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime
@@ -195,12 +160,6 @@ class TestWhatLiesThere:
         encoder = encoder_with()
         encoder.encode(request(order(now)))
         assert self.found(encoder, order(now, joins=True)) is CardState.FOREIGN
-
-    def test_a_key_that_has_expired(self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime):
-        software.put()
-        encoder = encoder_with()
-        encoder.encode(request(order(now - timedelta(days=9))))
-        assert self.found(encoder, order(now)) is CardState.BLANK
 
     def test_a_key_that_was_voided(self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime):
         old = software.put()
@@ -223,7 +182,7 @@ class TestWhatLiesThere:
         assert self.found(encoder, order(now, "101", "102")) is CardState.FOREIGN
 
     def test_a_staff_card(self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime):
-        software.put(Card("04", kind="LM"))
+        software.put(Card("04", staff=True))
         encoder = encoder_with()
         assert encoder.scan().state is CardState.FOREIGN
         with pytest.raises(IncompatibleCardFormat):
@@ -246,31 +205,11 @@ class TestWhatLiesThere:
         assert self.found(encoder, order(now)) is CardState.FOREIGN
 
 
-SETTLED = {code: refusal for code, refusal in INDUSTRY.items() if refusal.settled}
-
-
-class TestRefusals:
-    """Each code, as an answer to each kind of message."""
-
-    @pytest.mark.parametrize("code", INDUSTRY)
-    def test_of_an_order(self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime, code: str):
-        card = software.put()
-        software.fail_next("CN", code)
-        with pytest.raises(EncoderError) as caught:
-            encoder_with().encode(request(order(now)))
-        expected = INDUSTRY[code].type if code in SETTLED else EncodingInterrupted
-        assert type(caught.value) is expected
-        assert code in str(caught.value)
-        assert caught.value.next_step
-        assert card.key is None
-
-    @pytest.mark.parametrize("code", sorted(set(INDUSTRY) - {"EF", "EN"}))
-    def test_of_a_look(self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime, code: str):
-        software.put()
-        software.fail_next("LT", code)
-        with pytest.raises(INDUSTRY[code].type):
-            encoder_with().encode(request(order(now)))
-        assert software.made == 0
+class TestRefusals(Refusals):
+    refusals = INDUSTRY
+    code = one_of(INDUSTRY)
+    code_of_a_look = one_of(sorted(set(INDUSTRY) - {"EF", "EN"}))
+    no_code = one_of(["XX", "CC", "123"])
 
     @pytest.mark.parametrize("code", TESA)
     def test_in_tesas_words(self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime, code: str):
@@ -279,19 +218,6 @@ class TestRefusals:
         software.fail_next("CI", code)
         with pytest.raises(TESA[code].type if TESA[code].settled else EncodingInterrupted):
             encoder_with(dialect="tesa").encode(request(order(now)))
-
-    @pytest.mark.parametrize("code", ["XX", "CC", "123"])
-    def test_an_answer_to_something_else(
-        self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime, code: str
-    ):
-        software.put()
-        encoder = encoder_with()
-        software.fail_next("LT", code)
-        with pytest.raises(EncoderCommunicationTimeout):
-            encoder.encode(request(order(now)))
-        software.fail_next("CN", code)
-        with pytest.raises(EncodingInterrupted):
-            encoder.encode(request(order(now)))
 
     def test_of_the_look_afterwards(self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime):
         """The key is on the card, and nobody has seen it yet."""
@@ -335,20 +261,7 @@ class TestRefusals:
         assert "`encoder`" in caught.value.next_step
 
 
-class TestAFateThatIsUnknown:
-    def test_the_next_look_decides(self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime):
-        """The key was made and the answer never came: it isn't made again."""
-        card = software.put()
-        encoder = encoder_with(answer_s=0.2)
-        software.silent_after = "CN"
-        with pytest.raises(EncodingInterrupted) as caught:
-            encoder.encode(request(order(now)))
-        assert caught.value.retry_on_same_card
-        software.silent_after = ""
-        result = encoder.encode(request(order(now)))
-        assert (result.written, result.verified_by) == (0, "read_back")
-        assert (software.made, card.key is not None) == (1, True)
-
+class TestAFateThatIsUnknown(UnknownFate):
     def test_what_was_not_made_is_made_then(self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime):
         software.put()
         encoder = encoder_with()
@@ -384,21 +297,6 @@ class TestAFateThatIsUnknown:
         with pytest.raises(EncodingInterrupted):
             encoder_with().encode(EncodeRequest(order(now), lambda _: None, progress))
 
-    def test_without_reading_only_a_person_has_it_given_again(
-        self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime
-    ):
-        software.put()
-        encoder = encoder_with(reads=False, answer_s=0.2)
-        seen: list[FoundCard] = []
-        software.silent_after = "CN"
-        with pytest.raises(EncodingInterrupted) as caught:
-            encoder.encode(EncodeRequest(order(now), seen.append))
-        assert not caught.value.retry_on_same_card
-        software.silent_after = ""
-        encoder.encode(EncodeRequest(order(now), seen.append))
-        encoder.encode(EncodeRequest(order(now, "102"), seen.append))
-        assert [found.state for found in seen] == [CardState.BLANK, CardState.FOREIGN, CardState.BLANK]
-
     def test_without_reading_a_plain_no_is_known(self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime):
         software.put()
         encoder = encoder_with(reads=False)
@@ -410,35 +308,7 @@ class TestAFateThatIsUnknown:
         assert (seen[0].state, result.verified_by, result.written) == (CardState.BLANK, "vendor_answer", 1)
 
 
-class TestWaiting:
-    def test_a_card_that_comes_while_the_software_waits(
-        self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime
-    ):
-        software.patience_s = 30
-        encoder = encoder_with()
-
-        def progress(step: Progress) -> None:
-            if step.stage is Stage.LOOKING and step.done == 0:
-                assert step.prompt == "Put a card into the encoder."
-                threading.Timer(0.1, software.put).start()
-
-        assert encoder.encode(EncodeRequest(order(now), lambda _: None, progress)).written == 1
-
-    def test_an_interrupt_ends_a_look_that_waits_for_a_card(
-        self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime
-    ):
-        software.patience_s = 30
-        encoder = encoder_with()
-        for wait in (lambda: encoder.encode(request(order(now))), encoder.scan):
-            timer = threading.Timer(0.2, encoder.interrupt)
-            timer.start()
-            began = monotonic()
-            with pytest.raises(NoCredentialOnEncoder):
-                wait()
-            assert monotonic() - began < 20
-        software.put()
-        assert encoder.encode(request(order(now))).written == 1
-
+class TestWaiting(Waiting):
     def test_an_interrupt_does_not_end_an_order(self, encoder_with: EncoderWith, software: PmsSoftware, now: datetime):
         software.patience_s = 30
         encoder = encoder_with(reads=False)
@@ -496,20 +366,13 @@ class TestCheckOut:
             encoder.check_out("101")
 
 
-class TestBeingThere:
+class TestBeingThere(BeingThere):
     def test_nothing_at_the_port(self):
         encoder = PmsEncoder("Desk", PmsOptions(port="socket://127.0.0.1:9"))
         with pytest.raises(EncoderNotOnline):
             encoder.open()
         assert encoder.device == ""
         encoder.close()
-
-    def test_something_that_does_not_acknowledge(self, line: Line):
-        line.mangle = lambda _: b""
-        encoder = PmsEncoder("Desk", PmsOptions(port=line.port, ack_s=0.05))
-        with pytest.raises(EncoderNotOnline) as caught:
-            encoder.open()
-        assert "PMS interface" in caught.value.next_step
 
     def test_no_port(self):
         with pytest.raises(EncoderNotOnline) as caught:

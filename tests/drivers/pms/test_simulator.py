@@ -68,7 +68,7 @@ def test_a_new_key_voids_the_one_before_and_a_copy_does_not(software: PmsSoftwar
 
 def test_what_a_card_is_read_as(software: PmsSoftware, said: list[bytes]):
     read = b"\x02\xb3LT\xb31\xb3R\xb3\x03\x0d"
-    software.put(Card("04", kind="LM"))
+    software.put(Card("04", staff=True))
     software.received(read)
     assert said[-1][:-2] == b"\x02\xb3LT\xb31\xb3LM\xb3"
     software.put()

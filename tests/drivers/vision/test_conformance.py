@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
 
 from drivers.conformance import VendorConformance
 from drivers.encoder import Encoder
-from drivers.vision.driver import VisionEncoder, VisionOptions
 from drivers.vision.simulator import VisionSoftware
-from tests.drivers.vision.conftest import QUICK, Hands, wire_for
+from tests.drivers.enquiry.hands import Hands
+from tests.drivers.enquiry.vendors import EncoderWith
 
 
 class VisionConformance(VendorConformance):
@@ -19,16 +18,16 @@ class VisionConformance(VendorConformance):
     options: ClassVar[dict[str, Any]] = {}
 
     @pytest.fixture
-    def feeder(self) -> Hands:
-        return Hands(VisionSoftware(tcp=self.tcp))
+    def software(self) -> VisionSoftware:
+        return VisionSoftware(tcp=self.tcp)
 
     @pytest.fixture
-    def encoder(self, feeder: Hands) -> Iterator[Encoder]:
-        with wire_for(feeder.software) as line:
-            encoder = VisionEncoder("Desk", VisionOptions(port=line.port, **QUICK, **self.options))
-            encoder.open()
-            yield encoder
-            encoder.close()
+    def feeder(self, software: VisionSoftware) -> Hands:
+        return Hands(software)
+
+    @pytest.fixture
+    def encoder(self, encoder_with: EncoderWith) -> Encoder:
+        return encoder_with(**self.options)
 
 
 class TestSerial(VisionConformance):

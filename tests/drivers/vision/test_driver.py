@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from drivers.content import KeyOrder
-from drivers.encoder import CardState, EncodeRequest, FoundCard, Progress, Stage
+from drivers.encoder import CardState
 from drivers.errors import (
     EncoderCommunicationTimeout,
-    EncoderError,
     EncoderNotOnline,
     EncodingInterrupted,
-    NoCredentialOnEncoder,
     Unencodable,
 )
 from drivers.port.simulated import Line
 from drivers.vision.answers import RESULTS
 from drivers.vision.driver import VisionEncoder, VisionOptions
 from drivers.vision.simulator import Card, VisionSoftware
+from tests.drivers.enquiry.keymaking import BeingThere, Refusals, UnknownFate, Waiting, WhatLiesThere, one_of
+from tests.drivers.enquiry.vendors import EncoderWith, order, request
 
-EncoderWith = Callable[..., VisionEncoder]
 over_tcp = pytest.mark.parametrize("software", [True], indirect=True, ids=["tcp"])
-
-
-def order(now: datetime, *rooms: str, days: int = 2, joins: bool = False, number: str | None = "8826") -> KeyOrder:
-    return KeyOrder(rooms or ("101",), now, now + timedelta(days=days), joins, number)
-
-
-def request(content: KeyOrder) -> EncodeRequest:
-    return EncodeRequest(content, lambda _: None)
 
 
 def test_a_key_in_the_propertys_own_time(encoder_with: EncoderWith, software: VisionSoftware):
@@ -92,27 +80,8 @@ def test_a_uid_that_a_reading_tells_is_the_cards(encoder_with: EncoderWith, soft
     assert encoder.encode(request(order(now))).uid == "04a1b2c3d4e500"
 
 
-class TestWhatLiesThere:
-    def found(self, encoder: VisionEncoder, content: KeyOrder) -> CardState:
-        seen: list[FoundCard] = []
-        encoder.encode(EncodeRequest(content, seen.append))
-        (found,) = seen
-        assert (found.uid, found.card_number, found.medium) == ("", None, "Vision key")
-        return found.state
-
-    def test_a_fresh_card_and_then_its_key(self, encoder_with: EncoderWith, software: VisionSoftware, now: datetime):
-        software.put()
-        encoder = encoder_with()
-        content = order(now, "101", "102", "103", "104")
-        assert [self.found(encoder, content) for _ in range(2)] == [CardState.BLANK, CardState.NUMBER]
-        assert self.found(encoder, order(now, "102")) is CardState.FOREIGN
-        assert software.made == 2
-
-    def test_a_key_that_has_expired(self, encoder_with: EncoderWith, software: VisionSoftware, now: datetime):
-        software.put()
-        encoder = encoder_with()
-        encoder.encode(request(order(now - timedelta(days=9))))
-        assert self.found(encoder, order(now)) is CardState.BLANK
+class TestWhatLiesThere(WhatLiesThere):
+    medium = "Vision key"
 
     @pytest.mark.parametrize("result", ["1", "9"])
     def test_a_card_that_vision_knows_nothing_of(
@@ -125,41 +94,17 @@ class TestWhatLiesThere:
         assert software.made == 1
 
     def test_a_card_that_is_nobodys_key(self, encoder_with: EncoderWith, software: VisionSoftware, now: datetime):
-        software.put(Card("04", readable=True))
+        software.put(Card("04", staff=True))
         encoder = encoder_with()
         assert encoder.scan().state is CardState.FOREIGN
         assert self.found(encoder, order(now)) is CardState.FOREIGN
 
 
-class TestRefusals:
-    @pytest.mark.parametrize("result", RESULTS)
-    def test_of_an_order(self, encoder_with: EncoderWith, software: VisionSoftware, now: datetime, result: str):
-        card = software.put()
-        software.fail_next("I", result)
-        with pytest.raises(EncoderError) as caught:
-            encoder_with().encode(request(order(now)))
-        assert type(caught.value) is (RESULTS[result].type if RESULTS[result].settled else EncodingInterrupted)
-        assert caught.value.next_step
-        assert card.key is None
-
-    @pytest.mark.parametrize("result", sorted(set(RESULTS) - {"1", "9"}))
-    def test_of_a_look(self, encoder_with: EncoderWith, software: VisionSoftware, now: datetime, result: str):
-        software.put()
-        software.fail_next("E", result)
-        with pytest.raises(RESULTS[result].type):
-            encoder_with().encode(request(order(now)))
-        assert software.made == 0
-
-    @pytest.mark.parametrize("result", ["7", "I", "\x1e"])
-    def test_what_is_no_result(self, encoder_with: EncoderWith, software: VisionSoftware, now: datetime, result: str):
-        software.put()
-        encoder = encoder_with()
-        software.fail_next("E", result)
-        with pytest.raises(EncoderCommunicationTimeout):
-            encoder.encode(request(order(now)))
-        software.fail_next("I", result)
-        with pytest.raises(EncodingInterrupted):
-            encoder.encode(request(order(now)))
+class TestRefusals(Refusals):
+    refusals = RESULTS
+    code = one_of(RESULTS)
+    code_of_a_look = one_of(sorted(set(RESULTS) - {"1", "9"}))
+    no_code = one_of(["7", "I", "\x1e"])
 
     def test_what_really_happens(self, encoder_with: EncoderWith, software: VisionSoftware, now: datetime):
         software.put()
@@ -186,54 +131,15 @@ class TestRefusals:
             encoder_with().encode(request(order(now, "1,2")))
 
 
-class TestAFateThatIsUnknown:
-    def test_the_next_look_decides(self, encoder_with: EncoderWith, software: VisionSoftware, now: datetime):
-        software.put()
-        encoder = encoder_with(answer_s=0.2)
-        software.silent_after = "I"
-        with pytest.raises(EncodingInterrupted):
-            encoder.encode(request(order(now)))
-        software.silent_after = ""
-        assert encoder.encode(request(order(now))).written == 0
-        assert software.made == 1
-
-    def test_without_reading_it_is_told(self, encoder_with: EncoderWith, software: VisionSoftware, now: datetime):
-        software.put()
-        encoder = encoder_with(reads=False, answer_s=0.2)
-        seen: list[FoundCard] = []
-        software.silent_after = "I"
-        with pytest.raises(EncodingInterrupted) as caught:
-            encoder.encode(EncodeRequest(order(now), seen.append))
-        assert not caught.value.retry_on_same_card
-        software.silent_after = ""
-        encoder.encode(EncodeRequest(order(now), seen.append))
-        assert [found.state for found in seen] == [CardState.BLANK, CardState.FOREIGN]
+class TestAFateThatIsUnknown(UnknownFate):
+    pass
 
 
-class TestWaiting:
-    def test_a_card_that_comes_while_vision_waits(
-        self, encoder_with: EncoderWith, software: VisionSoftware, now: datetime
-    ):
-        software.patience_s = 30
-
-        def progress(step: Progress) -> None:
-            if step.stage is Stage.LOOKING and step.done == 0:
-                assert step.prompt
-                threading.Timer(0.1, software.put).start()
-
-        assert encoder_with().encode(EncodeRequest(order(now), lambda _: None, progress)).written == 1
-
-    def test_an_interrupt_ends_a_look_that_waits_for_a_card(self, encoder_with: EncoderWith, software: VisionSoftware):
-        software.patience_s = 30
-        encoder = encoder_with()
-        threading.Timer(0.2, encoder.interrupt).start()
-        began = monotonic()
-        with pytest.raises(NoCredentialOnEncoder):
-            encoder.scan()
-        assert monotonic() - began < 20
+class TestWaiting(Waiting):
+    pass
 
 
-class TestBeingThere:
+class TestBeingThere(BeingThere):
     def test_a_licence_that_is_refused(self, line: Line, software: VisionSoftware):
         encoder = VisionEncoder("Desk", VisionOptions(port=line.port, licence="wrong"))
         if not software.tcp:
@@ -271,13 +177,6 @@ class TestBeingThere:
         software.put()
         encoder.encode(request(order(now)))
         assert (software.registered, software.made) == (2, 1)
-
-    def test_something_that_does_not_answer(self, line: Line):
-        line.mangle = lambda _: b""
-        encoder = VisionEncoder("Desk", VisionOptions(port=line.port, licence="12345678", ack_s=0.05))
-        with pytest.raises(EncoderNotOnline) as caught:
-            encoder.open()
-        assert "PMS interface" in caught.value.next_step
 
 
 @pytest.mark.parametrize(

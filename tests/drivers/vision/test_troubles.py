@@ -2,58 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from itertools import count
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
-from drivers.content import KeyOrder
-from drivers.encoder import Encoder, EncodeRequest
-from drivers.errors import EncoderError, EncodingInterrupted
-from drivers.port.simulated import Line
-from drivers.vision.driver import VisionEncoder, VisionOptions
 from drivers.vision.simulator import VisionSoftware
-from tests.drivers.port.troubles import LineTroubles
-from tests.drivers.vision.conftest import QUICK, wire_for
-
-STARTS = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+from tests.drivers.enquiry.troubles import KeyTroubles
 
 
-class VisionTroubles(LineTroubles):
+class VisionTroubles(KeyTroubles):
     tcp: ClassVar[bool] = False
-    options: ClassVar[dict[str, Any]] = {}
-    positions = 2
-    lasting_positions = 1
 
     @pytest.fixture
-    def line(self) -> Iterator[Line]:
-        self.software = VisionSoftware(tcp=self.tcp)
-        self.days = count(1)
-        with wire_for(self.software) as line:
-            yield line
-
-    @pytest.fixture
-    def encoder(self, line: Line) -> Iterator[Encoder]:
-        quick = {"ack_s": 0.1, "answer_s": 0.2, "tries": 2}
-        encoder = VisionEncoder("Desk", VisionOptions(port=line.port, **(QUICK | quick | self.options)))
-        encoder.open()
-        yield encoder
-        encoder.close()
-
-    def job(self, encoder: Encoder, line: Line) -> None:
-        self.card = self.software.put()
-        self.before = self.software.made
-        ends = STARTS + timedelta(days=next(self.days))
-        encoder.encode(EncodeRequest(KeyOrder(("101",), STARTS, ends, joins=False), lambda _: None))
-        assert self.card.key is not None
-        assert self.card.key.ends.replace(tzinfo=UTC) == ends
-        assert self.software.made == self.before + 1
-
-    def check(self, error: EncoderError | None, line: Line) -> None:
-        assert self.software.made - self.before <= 1, "no key is ordered twice for one job"
-        assert error is None or isinstance(error, EncodingInterrupted) or self.software.made == self.before
+    def software(self) -> VisionSoftware:
+        return VisionSoftware(tcp=self.tcp)
 
 
 class TestSerial(VisionTroubles):
