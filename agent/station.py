@@ -1,4 +1,4 @@
-"""One encoder at work: it waits for a card, chooses the job for it, and waits until the card is taken away.
+"""One encoder at work: it waits for a card, has the job for it chosen and written, and waits until the card is gone.
 
 All calls into the driver are made from the encoder's one thread, all decisions on the event loop.
 
