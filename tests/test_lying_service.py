@@ -136,7 +136,7 @@ async def test_a_report_that_is_not_acknowledged(
         report = await desk.until(
             lambda: (found := desk.agent.journal.report_of(1)) and found.last_answer and found, "an answer"
         )
-        written, shown = job(desk, acs_credential_id), await state(desk)
+        written, shown = desk.agent.journal.job(report.job_id), await state(desk)
         if case.means in (Means.AWAY, Means.KEY):
             assert (code, answer["detail"]["reported"]) == (0, False)
             assert (report.state, written.state, written.code) == (OutboxState.PENDING, JobState.VERIFIED, "verified")

@@ -25,7 +25,18 @@ from agent.cli.trail import EVENTS, WHY
 from agent.journal import JobState, OutboxState
 from drivers.errors import CATALOGUE
 from tests.agent.claims.two_desks import Desks, agreed, desks, outcome, state_of
-from tests.agent.cli.bad_ends import ANOTHER, CASES, SECRET, TAKE_BACK, BadEnd, command, desk_for, reported, seen
+from tests.agent.cli.bad_ends import (
+    ANOTHER,
+    CASES,
+    SECRET,
+    TAKE_BACK,
+    BadEnd,
+    command,
+    desk_for,
+    orphaned,
+    reported,
+    seen,
+)
 from tests.agent.cli.program import COMMAND, card_encoder
 from tests.agent.guests import create, poll, service, swap
 from tests.rig.daemon import Daemon, until
@@ -78,7 +89,7 @@ async def test_what_has_happened_and_what_to_do_next(
 # Until somebody has seen to it
 
 
-ORPHAN = BadEnd("orphan", reported((404, error("acs_credential_not_found")), JobState.ORPHANED))
+ORPHAN = BadEnd("orphan", orphaned)
 CONFLICT = BadEnd("conflict", reported((409, error("acs_credential_already_issued")), JobState.FAILED))
 
 

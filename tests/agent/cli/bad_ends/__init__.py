@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from tests.agent.cli.bad_ends import cards, credentials, encoders, journal, people, service
 from tests.agent.cli.bad_ends.desk import SECRET, BadEnd, command, desk_for, seen
-from tests.agent.cli.bad_ends.service import reported
+from tests.agent.cli.bad_ends.service import orphaned, reported
 from tests.agent.cli.bad_ends.words import ANOTHER, TAKE_BACK
 
-__all__ = ["ANOTHER", "CASES", "SECRET", "TAKE_BACK", "BadEnd", "command", "desk_for", "reported", "seen"]
+__all__ = ["ANOTHER", "CASES", "SECRET", "TAKE_BACK", "BadEnd", "command", "desk_for", "orphaned", "reported", "seen"]
 
 CASES: list[BadEnd] = [
     *cards.CASES,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from agent.journal import JobState
 from tests.agent.cli.bad_ends.desk import BadEnd, Desk, nothing
 from tests.agent.cli.bad_ends.words import ANOTHER, ITS_CARD, ONE_TO_TAKE_BACK, TAKE_BACK
+from tests.agent.guests import delete
 from tests.rig.lies import says
-from tests.rig.scripted import error
+from tests.rig.scripted import Answer, Request, Spoken, error
 
 
 def lies(**answers: Any) -> Callable[[Desk], Awaitable[None]]:
@@ -43,6 +45,20 @@ def reported(answer: Any, state: JobState, code: str | None = None) -> Callable[
         return made
 
     return come
+
+
+async def orphaned(desk: Desk) -> str:
+    """A card is written, and its credential is deleted just before the report arrives."""
+    made = await desk.credential()
+
+    async def deleted(_: Request, truth: Callable[[], Awaitable[Spoken]]) -> Answer:
+        await asyncio.to_thread(delete, desk.guests, made)
+        return (await truth())[:2]
+
+    desk.liar.lie("request.report", deleted)
+    await desk.put()
+    await desk.stands(made, JobState.ORPHANED)
+    return made
 
 
 CASES: list[BadEnd] = [
@@ -96,7 +112,7 @@ CASES: list[BadEnd] = [
     ),
     BadEnd(
         "a card whose credential is gone",
-        reported((404, error("acs_credential_not_found")), JobState.ORPHANED),
+        orphaned,
         queue=("The credential was deleted after its card was written. Take the card back.", TAKE_BACK),
         status=(ONE_TO_TAKE_BACK,),
         audit=("The credential was deleted after its card was written: the card is to be taken back.", ITS_CARD),
