@@ -198,9 +198,17 @@ class LineTroubles:
         return error
 
     def _goes_on(self, encoder: Encoder, line: Line) -> None:
-        try:
-            self.job(encoder, line)
-        except EncoderNotOnline:
-            encoder.close()
-            encoder.open()
-            self.job(encoder, line)
+        """As the agent does it, an encoder that isn't online is opened anew; the rest of 64 KiB may still be coming."""
+        end = monotonic() + self.patience_s
+        is_open = True
+        while True:
+            try:
+                if not is_open:
+                    encoder.open()
+                self.job(encoder, line)
+                return
+            except EncoderNotOnline:
+                encoder.close()
+                is_open = False
+                if monotonic() > end:
+                    raise
