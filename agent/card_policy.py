@@ -67,7 +67,7 @@ def refusal(
 ) -> EncoderError | None:
     """Why the card must not be written, or None where it may.
 
-    `wanted` is the number that it is to carry, None for vendor-made data and for keys made by order.
+    `wanted` is the number that it is to carry; of what a vendor makes, the one that the credential has.
 
     A card without a UID is judged by what it holds alone. What can't be told of it: that it was written a moment ago,
     or that it is the one on which writing was interrupted; and of a blank one, whose it was.
@@ -96,6 +96,12 @@ def refusal(
         and not _is_others(row, credential)
     ):
         return None  # it is this credential's own already
+    if found.live:
+        return IncompatibleCardFormat(
+            "The vendor's system has this card as a key that opens doors now, and not for this credential.",
+            next_step=_CONFIRM,
+            reason="vendor_key",
+        )
     if known.holders is None and needs_the_service(found, row, credential.acs_credential_id):
         return BridgeDisconnected(
             "The card is not blank, and the service can't be asked whether what it holds is still in use.",
@@ -112,25 +118,29 @@ def refusal(
     return None
 
 
-def key_refusal(
-    found: FoundCard, credential: Credential, job: Job, overwrite: Overwrite, *, reads: bool
-) -> EncoderError | None:
+def fate_refusal(job: Job, *, can_tell: bool) -> EncoderError | None:
+    """Why nothing may be ordered of somebody else's system while what became of an earlier order isn't known.
+
+    `can_tell`: the encoder can read what a key is, or the system can be asked. Where neither is so, only a person can
+    find out whether a key came of it: another order would void what other guests hold.
+    """
+    if job.overwrite or job.state is not JobState.WRITING or can_tell:
+        return None
+    return IncompatibleCardFormat(
+        "A key was ordered, and whether it was made is not known: this encoder can't read keys.",
+        next_step=_CONFIRM,
+        reason="unknown_content",
+    )
+
+
+def key_refusal(found: FoundCard, credential: Credential, job: Job, overwrite: Overwrite) -> EncoderError | None:
     """Why this key must not become the one that is ordered, or None where nothing but `refusal` is against it.
 
     One that is just as ordered (NUMBER) is the credential's own where it has one, or may have: else somebody else's who
-    has the same doors for the same time. `reads`: the encoder can tell what a key is. Where it can't, and an order was
-    interrupted, only a person can find out whether a key came of it: another order would void what other guests hold.
-    Where another key is to take the place of the first one, a key that is there already is not that.
+    has the same doors for the same time. Where another key is to take the place of the first one, a key that is there
+    already is not that.
     """
-    if job.overwrite:
-        return None
-    if job.state is JobState.WRITING and not reads:
-        return IncompatibleCardFormat(
-            "A key was ordered, and whether it was made is not known: this encoder can't read keys.",
-            next_step=_CONFIRM,
-            reason="unknown_content",
-        )
-    if overwrite == "always":
+    if job.overwrite or overwrite == "always":
         return None
     may_be_its_own = credential.is_issued is True and not job.replace_card
     if found.state is CardState.NUMBER and job.state is not JobState.WRITING and not may_be_its_own:

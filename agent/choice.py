@@ -11,10 +11,11 @@ from enum import StrEnum
 from agent import rest
 from agent.card_policy import OtherCard
 from agent.config import EncoderConfig
+from agent.content import VISIONLINE
 from agent.journal import Job, JobState, Journal, Scope
 from agent.rest import Rest
-from agent.wanted import NotEncodable, asks_for_cards, makes_keys
-from drivers.content import CardNumber, VendorOrder
+from agent.wanted import NotEncodable, asks_for_cards, makes_by_order
+from drivers.content import CardNumber, KeyOrder, ServiceOrder, VisionlineOrder
 from drivers.encoder import Encoder, FoundCard
 from drivers.errors import CredentialDeleted, EncoderError
 
@@ -54,10 +55,10 @@ class Choice:
     def scope(self) -> Scope:
         """Which credentials this encoder writes."""
         can = self._encoder.capabilities
-        by_order = makes_keys(self._encoder)
-        plain = CardNumber in can.contents or by_order
-        # Which vendors an encoder serves is its driver's name: a Visionline encoder takes Visionline's orders.
-        vendors = [None] * plain + [self._config.driver] * (VendorOrder in can.contents)
+        by_order = makes_by_order(self._encoder)
+        plain = can.contents & {CardNumber, KeyOrder, ServiceOrder}
+        visionline = can.contents & {VisionlineOrder, ServiceOrder}
+        vendors = [None] * bool(plain) + [VISIONLINE] * bool(visionline)
         return Scope(tuple(vendors), self._config.acs_system_ids, numberless=can.uids or by_order, by_order=by_order)
 
     def next_job(self, besides: Job | None = None) -> Job | None:

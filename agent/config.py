@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from agent.content import VISIONLINE
 from drivers import registry
-from drivers.content import CardNumber, Content, KeyOrder
-from drivers.encoder import Encoder
+from drivers.content import CardNumber, KeyOrder, ServiceOrder, VisionlineOrder
+from drivers.encoder import Encoder, ServiceAccess
 
 API_KEY_VARIABLE = "CARD_ENCODER_API_KEY"
 
@@ -25,7 +26,7 @@ Overwrite = Literal["never", "expired", "always"]
 Location = tuple[str | int, ...]
 
 
-class ConfigError(Exception):
+class ConfigError(ValueError):
     """The configuration can't be used. The message names file, line and key, and never a secret."""
 
 
@@ -38,7 +39,8 @@ class ServiceConfig(_Section):
 
     endpoint: str
     api_key_file: Path | None = None
-    kind: Literal["bridge"] = "bridge"
+    kind: Literal["bridge", "seam"] = "bridge"
+    """"bridge" takes reports; "seam" takes none, and has credentials encoded by its own encoders only."""
     acs_system_ids: tuple[str, ...] = ()
     poll_interval_s: float = Field(default=2.0, gt=0, le=3600)
     report_path: str = Field(default="/acs/credentials/report_issued", pattern=r"^/")
@@ -209,40 +211,66 @@ def check(data: Mapping[str, Any], *, text: str = "", source: str = "the configu
                 "that one lies there: by itself it would write one guest's key over another's. Set mode = "
                 '"attended", so that a person picks each credential and puts a card in for it.'
             )
+        if config.service.kind == "seam" and ServiceOrder not in can.contents:
+            raise ConfigError(
+                f'{_place(source, text, ("encoder", number, "driver"))}: with service.kind = "seam" the service takes '
+                "no reports, and drives its encoders itself: only the driver 'seam' serves there."
+            )
     for number, problem in _in_two_ways(config):
         raise ConfigError(f"{_place(source, text, ('encoder', number, 'acs_system_ids'))}: {problem}")
     return config
 
 
+_DOES = {
+    CardNumber: "writes card numbers",
+    KeyOrder: "has keys made by its vendor's encoder",
+    ServiceOrder: "is driven by the service",
+}
+_WRITES_IMAGES = "writes what Visionline's server makes"
+_HAS_VISIONLINE_WRITE = "is driven by Visionline's server"
+
+
 def _in_two_ways(config: Config) -> Iterator[tuple[int, str]]:
     """Encoders, counted from 0, that would make something else of a credential than another one, and what to do."""
-    if len({encoder.driver for encoder in config.encoder}) < 2:
-        return
-    contents = [_contents(encoder) for encoder in config.encoder]
-    for number, (encoder, content) in enumerate(zip(config.encoder, contents, strict=True)):
-        for other, other_content in zip(config.encoder, contents, strict=True):
+    ways = [_ways(encoder) for encoder in config.encoder]
+    for number, (encoder, own) in enumerate(zip(config.encoder, ways, strict=True)):
+        for other, its in zip(config.encoder, ways, strict=True):
             one_system = set(encoder.acs_system_ids) & set(other.acs_system_ids)
             apart = encoder.acs_system_ids and other.acs_system_ids and not one_system
-            if {content, other_content} == {CardNumber, KeyOrder} and not apart:
-                numbers, keys = (encoder, other) if content is CardNumber else (other, encoder)
+            vendor = next((vendor for vendor in own if its.get(vendor, own[vendor]) != own[vendor]), "")
+            if vendor != "" and not apart:
                 yield (
                     number,
-                    f"'{numbers.name}' writes card numbers, and '{keys.name}' has keys made by its vendor's encoder: "
-                    "which of the two a credential becomes must not depend on which encoder comes first. Name here the "
-                    "access systems that each of them is for, and none for both.",
+                    f"'{encoder.name}' {own[vendor]}, and '{other.name}' {its[vendor]}: which of the two a credential "
+                    "becomes must not depend on which encoder comes first. Name here the access systems that each of "
+                    "them is for, and none for both.",
                 )
 
 
-def _contents(config: EncoderConfig) -> type[Content] | None:
-    """What becomes of a credential that no vendor makes: a number on a card, or a key by order."""
-    contents = build(config).capabilities.contents
-    return KeyOrder if KeyOrder in contents else CardNumber if CardNumber in contents else None
+def _ways(config: EncoderConfig) -> dict[str | None, str]:
+    """What becomes of a credential at this encoder, by the vendor who alone can make it, or None."""
+    can = build(config).capabilities
+    ways: dict[str | None, str] = {}
+    for content, does in _DOES.items():
+        if content in can.contents:
+            ways[None] = does
+    if VisionlineOrder in can.contents:
+        ways[VISIONLINE] = _WRITES_IMAGES if can.uids else _HAS_VISIONLINE_WRITE
+    if ServiceOrder in can.contents:
+        ways[VISIONLINE] = _DOES[ServiceOrder]
+    return ways
 
 
-def build(config: EncoderConfig) -> Encoder:
-    """The encoder that is configured, not yet opened. Its driver was found, and took the options, in `check`."""
+def build(config: EncoderConfig, service: ServiceConfig | None = None) -> Encoder:
+    """The encoder that is configured, not yet opened. Its driver was found, and took the options, in `check`.
+
+    `service` is what it is told of the credential service, for the encoders that this drives itself.
+    """
     driver = registry.load(config.driver)
-    return driver(config.name, driver.options_model.model_validate(config.options))
+    encoder = driver(config.name, driver.options_model.model_validate(config.options))
+    if service is not None:
+        encoder.service = ServiceAccess(service.endpoint, service.api_key)
+    return encoder
 
 
 def _first_problem(error: ValidationError, model: type[BaseModel], root: Location, text: str, source: str) -> str:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from agent import clock
-from agent.credential import Credential
-from drivers.content import CardNumber, Content, KeyOrder, VendorOrder
+from agent.credential import Credential, Entrance
+from drivers.content import CardImage, CardNumber, Content, KeyOrder, ServiceOrder, VisionlineOrder
 
-_VENDOR_MADE = {"visionline_card": "visionline"}
+VISIONLINE = "visionline"
+_VENDOR_MADE = {"visionline_card": VISIONLINE}
+_COMMON = ("common", "common (PMS)", "elevator reader", "entrance")
+"""Visionline's categories of doors (Seam's OpenAPI document, acs_entrance.visionline_metadata) that are no guest's own.
+What stands in no category, and in neither list of the credential, is taken for a guest's."""
 
 
 class IncompleteOrder(ValueError):
@@ -20,54 +26,140 @@ class IncompleteOrder(ValueError):
 
 @dataclass(frozen=True)
 class Doors:
-    """What an order rests on beyond the credential: the doors by name, as the service lists them.
+    """What an order rests on beyond the credential: the entrances that it opens, as the service lists them.
 
     `asked_at` is when the key was first asked for: it is valid from then on where the credential says nothing else.
     """
 
-    names: tuple[str, ...] = field(repr=False)
+    entrances: tuple[Entrance, ...] = field(repr=False)
     asked_at: datetime
 
 
-def content_for(credential: Credential, *, number_is_uid: bool, doors: Doors | None = None) -> Content:
-    """What goes on the card.
+def needs_doors(credential: Credential, contents: Collection[type[Content]]) -> bool:
+    """Whether what an encoder for these contents makes of the credential names doors."""
+    if ServiceOrder in contents:
+        return False
+    return vendor_of(credential) is not None or KeyOrder in contents
+
+
+def content_for(
+    credential: Credential, contents: Collection[type[Content]], *, number_is_uid: bool, doors: Doors | None = None
+) -> Content:
+    """What goes on the card, where an encoder that can be asked for these `contents` makes it.
 
     `number_is_uid` says that the credential's present number is the UID of the card that it was issued on, so that
     another card brings another number. For vendor-made cards the vendor alone makes the data; all others carry the
-    card_number, or the card's UID where the credential came without one. With `doors`, the encoder is a vendor's own,
-    and is told what key to make.
+    card_number, or the card's UID where the credential came without one. `doors` are needed where `needs_doors` says.
 
     Raises:
         IncompleteOrder: it can't be told.
     """
-    vendor = vendor_of(credential)
-    if vendor is not None:
-        return VendorOrder(vendor)
-    if doors is not None:
-        return _key_order(credential, doors)
-    return CardNumber(None if number_is_uid else credential.card_number)
+    if ServiceOrder in contents:
+        return ServiceOrder(credential.acs_credential_id, credential.card_number)
+    if not needs_doors(credential, contents):
+        return CardNumber(None if number_is_uid else credential.card_number)
+    assert doors is not None
+    if vendor_of(credential) is not None:
+        return _visionline_order(credential, doors)
+    return _key_order(credential, doors)
 
 
 def _key_order(credential: Credential, doors: Doors) -> KeyOrder:
     """From its doors, its times and what it joins.
 
-    That a key joins others is known only of those which name them
-    (visionline_metadata.joiner_acs_credential_ids): what auto_join comes to is the vendor's own decision.
+    That a key joins others is known of those which name them (visionline_metadata.joiner_acs_credential_ids), of those
+    that Salto Space is to update rather than make anew (assign_new_key), and of those that Vostio lets join where
+    nothing is to be overridden. With nothing said, it is the first of its stay.
     """
-    if not doors.names:
+    names = _names(credential, doors, {e: e.display_name for e in doors.entrances})
+    starts, ends = _times(credential, doors)
+    return KeyOrder(
+        rooms=tuple(sorted(names.values())),
+        starts_at=starts,
+        ends_at=ends,
+        joins=_joins(credential),
+        number=credential.card_number,
+    )
+
+
+def _joins(credential: Credential) -> bool:
+    salto, vostio = credential.salto_space_metadata, credential.assa_abloy_vostio_metadata
+    if salto and salto.assign_new_key is not None:
+        return not salto.assign_new_key
+    if vostio and vostio.auto_join is not None:
+        return vostio.auto_join and not vostio.override_guest_acs_entrance_ids
+    return any(joined != credential.acs_credential_id for joined in credential.joins)
+
+
+def _visionline_order(credential: Credential, doors: Doors) -> VisionlineOrder:
+    """From visionline_metadata, the doors and the times."""
+    told = credential.visionline_metadata
+    names = _names(credential, doors, {e: e.door_name or e.display_name for e in doors.entrances})
+    common = {e for e in names if _is_common(credential, e)}
+    starts, ends = _times(credential, doors)
+    function = told.card_function_type if told and told.card_function_type else "guest"
+    card_format = told.card_format if told and told.card_format else ("TLCode" if function == "staff" else "rfid48")
+    if function not in ("guest", "staff"):
+        raise IncompleteOrder("Its card_function_type is neither guest nor staff.")
+    if card_format not in ("rfid48", "TLCode"):
+        raise IncompleteOrder("Its card_format is neither rfid48 nor TLCode.")
+    return VisionlineOrder(
+        guest_doors=tuple(sorted(name for e, name in names.items() if e not in common)),
+        common_doors=tuple(sorted(name for e, name in names.items() if e in common)),
+        starts_at=starts,
+        ends_at=ends,
+        function="staff" if function == "staff" else "guest",
+        joining=_joining(credential),
+        card_format="TLCode" if card_format == "TLCode" else "rfid48",
+        holder=credential.display_name,
+        number=credential.card_number,
+    )
+
+
+def _joining(credential: Credential) -> Literal["override", "join", "auto"]:
+    """What becomes of the cards of the guests before.
+
+    A credential without joiners and without auto_join is an override (Seam: "joiner_acs_credential_ids ... required if
+    override is false and auto_join is not true"). One that is issued already is made again for guests who are there: an
+    override would lock out those who joined it, so the server decides.
+    """
+    told = credential.visionline_metadata
+    if any(joined != credential.acs_credential_id for joined in credential.joins):
+        return "join"
+    if (told and told.card_function_type == "staff") or (told and told.auto_join) or credential.is_issued:
+        return "auto"
+    if told and told.override is False:
+        return "auto"
+    return "override"
+
+
+def _is_common(credential: Credential, entrance: Entrance) -> bool:
+    told = credential.visionline_metadata
+    if told and entrance.acs_entrance_id in told.guest_acs_entrance_ids:
+        return False
+    if told and entrance.acs_entrance_id in told.common_acs_entrance_ids:
+        return True
+    return entrance.door_category in _COMMON
+
+
+def _names(credential: Credential, doors: Doors, names: dict[Entrance, str]) -> dict[Entrance, str]:
+    """The doors' names. A key that lacks a door is no key to hand over; of two of one name it could be for either."""
+    if not names:
         raise IncompleteOrder("It opens no entrance at the service: a key for no door can't be ordered.")
+    if not all(name.strip() for name in names.values()):
+        raise IncompleteOrder("One of its entrances has no name at the service.")
+    if len(set(names.values())) < len(names):
+        raise IncompleteOrder("Two of its entrances have the same name at the service.")
+    return names
+
+
+def _times(credential: Credential, doors: Doors) -> tuple[datetime, datetime]:
     if credential.ends is None:
         raise IncompleteOrder("It has no end of validity (ends_at), without which no key can be ordered.")
     starts = doors.asked_at if credential.starts_at is None else clock.parse(credential.starts_at)
     if starts >= credential.ends:
         raise IncompleteOrder("Its validity ends before it begins.")
-    return KeyOrder(
-        rooms=doors.names,
-        starts_at=starts,
-        ends_at=credential.ends,
-        joins=any(joined != credential.acs_credential_id for joined in credential.joins),
-        number=credential.card_number,
-    )
+    return starts, credential.ends
 
 
 def digest_of(content: Content, uid: str) -> str:
@@ -78,8 +170,15 @@ def digest_of(content: Content, uid: str) -> str:
         case KeyOrder():
             times = [clock.to_text(content.starts_at), clock.to_text(content.ends_at)]
             text = json.dumps(["key", list(content.rooms), *times, content.joins, content.number])
-        case VendorOrder():
-            text = json.dumps(["vendor", content.vendor])
+        case VisionlineOrder():
+            times = [clock.to_text(content.starts_at), clock.to_text(content.ends_at)]
+            doors = [list(content.guest_doors), list(content.common_doors)]
+            kind = [content.function, content.joining, content.card_format, content.holder, content.number]
+            text = json.dumps(["visionline", *doors, *times, *kind])
+        case ServiceOrder():
+            text = json.dumps(["service", content.acs_credential_id])
+        case CardImage():
+            raise AssertionError("a driver's own affair")
     return hashlib.sha256(text.encode()).hexdigest()
 
 

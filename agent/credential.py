@@ -6,6 +6,7 @@ and survives a round trip. Times stay the text that came, so that nothing is los
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -49,6 +50,9 @@ class VisionlineMetadata(_AsSent):
     credential_id: str | None = None
     is_valid: StrictBool | None = None
     auto_join: StrictBool | None = None
+    override: StrictBool | None = None
+    """Write-only in Seam's own API; another service may tell it, as it may the next one."""
+    card_format: str | None = None
     joiner_acs_credential_ids: tuple[str, ...] = ()
     guest_acs_entrance_ids: tuple[str, ...] = ()
     common_acs_entrance_ids: tuple[str, ...] = ()
@@ -63,6 +67,12 @@ class VostioMetadata(_AsSent):
     key_id: str | None = None
     key_issuing_request_id: str | None = None
     override_guest_acs_entrance_ids: tuple[str, ...] = ()
+
+
+class SaltoSpaceMetadata(_AsSent):
+    """Salto Space's part of a credential. Write-only in Seam's own API; another service may tell it."""
+
+    assign_new_key: StrictBool | None = None
 
 
 class Credential(_AsSent):
@@ -96,6 +106,7 @@ class Credential(_AsSent):
     warnings: tuple[CredentialWarning, ...] = ()
     visionline_metadata: VisionlineMetadata | None = None
     assa_abloy_vostio_metadata: VostioMetadata | None = None
+    salto_space_metadata: SaltoSpaceMetadata | None = None
 
     @field_validator("card_number")
     @classmethod
@@ -132,6 +143,16 @@ class Credential(_AsSent):
     def as_sent(self) -> dict[str, Any]:
         """The JSON object that it was read from, nothing added and nothing lost."""
         return self.model_dump(mode="json", exclude_unset=True)
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """An entrance that a credential opens. `door_name` and `door_category` are Visionline's, empty elsewhere."""
+
+    acs_entrance_id: str
+    display_name: str = field(default="", repr=False)
+    door_name: str = field(default="", repr=False)
+    door_category: str = ""
 
 
 class MalformedCredential(ValueError):

@@ -51,7 +51,8 @@ class Agent:
         self.events = Events()
         shared = Shared(tuple(encoder.name for encoder in config.encoder))
         self.stations = [
-            Station(encoder, build(encoder), self.journal, self.events, shared) for encoder in config.encoder
+            Station(encoder, build(encoder, config.service), self.journal, self.events, shared)
+            for encoder in config.encoder
         ]
         self.claims = self._make_claims(config, shared)
         self.polling = Polling(

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import structlog
 
 from agent import clock
-from agent.card_policy import Knowledge, key_refusal, needs_the_service, other_card, refusal
+from agent.card_policy import Knowledge, fate_refusal, key_refusal, needs_the_service, other_card, refusal
 from agent.claims import Claims
 from agent.config import Overwrite
 from agent.content import Doors, IncompleteOrder, digest_of
@@ -26,10 +26,10 @@ from agent.credential import Credential, MalformedCredential, read
 from agent.eligibility import Action, Decision, decide
 from agent.holders import holders
 from agent.journal import Card, IllegalStep, Job, JobState, Journal, JournalError
-from agent.service import LONGEST_WITH_A_CARD_S, Gone, Refused, Service, ServiceError, UnusableDoors
-from agent.wanted import NotEncodable, Wanted, asks_for_cards, deleted, takes_too_long, wont_say
-from drivers.content import CardNumber, Content, KeyOrder
-from drivers.encoder import CardState, Encoder, EncodeRequest, EncodeResult, FoundCard, Progress
+from agent.service import LONGEST_WITH_A_CARD_S, Gone, Refused, Service, ServiceError
+from agent.wanted import NotEncodable, Wanted, asks_for_cards, deleted, makes_by_order, takes_too_long, wont_say
+from drivers.content import CardNumber, Content, KeyOrder, Order
+from drivers.encoder import CardState, Encoder, EncodeRequest, EncodeResult, FoundCard, OrderNote, Progress
 from drivers.errors import (
     CredentialCannotBeReissued,
     CredentialDeleted,
@@ -121,9 +121,18 @@ class Issuing:
         def progress(step: Progress) -> None:
             loop.call_soon_threadsafe(self._on_progress, job, step)
 
+        request = EncodeRequest(
+            content,
+            encoding.bind,
+            progress,
+            note=encoding.note,
+            noted=self.journal.order_of(job.job_id),
+            insists=job.overwrite,
+        )
+
         def work() -> None:
             try:
-                encoding.verified(self.encoder.encode(EncodeRequest(content, encoding.bind, progress)))
+                encoding.verified(self.encoder.encode(request))
             except (EncoderError, JournalError):
                 raise
             except Exception as error:  # a driver's bug must not cost a job: what the card holds is unknown
@@ -140,7 +149,7 @@ class Issuing:
             if isinstance(error, (NotEncodable, CredentialDeleted, _ContentChanged)):
                 self._follow_service(job, await (encoding.fresh or self.latest(job)))
             if self._waits_for_a_person(job, encoding, content, error):
-                code = "order_does_not_fit" if isinstance(content, KeyOrder) else "number_does_not_fit"
+                code = "order_does_not_fit" if isinstance(content, Order) else "number_does_not_fit"
                 raise self.wanted.held(
                     job, code, str(error), NotEncodable(error.message, next_step=error.next_step)
                 ) from error
@@ -155,7 +164,7 @@ class Issuing:
         if encoding.attempt is None:
             return isinstance(error, Unencodable)
         refused = isinstance(error, Unencodable | CredentialCannotBeReissued) and encoding.may_write
-        return refused and isinstance(content, KeyOrder) and self.journal.job(job.job_id).state is JobState.CLAIMED
+        return refused and isinstance(content, Order) and self.journal.job(job.job_id).state is JobState.CLAIMED
 
     async def latest(self, job: Job) -> Answer:
         """The service's latest word. A card lies there meanwhile: a service that takes its time counts as away."""
@@ -254,12 +263,12 @@ class _Encoding:
         self._number = self._content.on(found.uid) if isinstance(self._content, CardNumber) else None
         credential = self._latest_word()
         self._refuse_card(found, credential)
-        if credential.is_issued and (self._job.replace_card or isinstance(self._content, KeyOrder)):
+        if credential.is_issued and (self._job.replace_card or makes_by_order(self._issuing.encoder)):
             self._replaces = credential.card_number
         by_uid = isinstance(self._content, CardNumber) and self._content.value is None
         self._wait(self._issuing.claims.begin(self._job, found.uid))
         # A key whose fate is unknown is not ordered again and again at one word: each order voids other guests' keys.
-        once = isinstance(self._content, KeyOrder)
+        once = isinstance(self._content, Order)
         self._journal.begin_writing(self._job, self.attempt, card_number=self._number, number_is_uid=by_uid, once=once)
         self.may_write = True
 
@@ -272,7 +281,7 @@ class _Encoding:
         if self.attempt is None or result.uid != self.uid or self._number not in (None, result.card_number):
             raise EncodingInterrupted("Another card was verified than the one that was to be written.")
         number = result.card_number
-        if isinstance(self._content, KeyOrder):
+        if isinstance(self._content, Order):
             number = number or self._content.number or f"key-{uuid.uuid4()}"
             if self._replaces == number and not self._job.replace_card:
                 self._replaces = None
@@ -283,7 +292,18 @@ class _Encoding:
             number_is_uid=isinstance(self._content, CardNumber) and self._content.value is None,
             verified_by=result.verified_by,
             replaces_card_number=self._replaces,
+            reported=result.reported,
         )
+
+    def note(self, note: OrderNote | None) -> None:
+        """What is known of the order that the driver gives; see `EncodeRequest`. It returns when that is on the disk.
+
+        Raises:
+            EncodingInterrupted: no card was bound.
+        """
+        if self.attempt is None or not self.may_write:
+            raise EncodingInterrupted("An order was to be given before its card was bound.")
+        self._journal.note_order(self._job, self.attempt, note)
 
     def _refuse_at_sight(self, found: FoundCard) -> None:
         """What needs no look at the service, and must not become the job's card."""
@@ -326,9 +346,7 @@ class _Encoding:
         doors = self._doors
         if doors is not None:
             latest = self._wait(self._issuing.wanted.doors(self._job))
-            if isinstance(latest, UnusableDoors):
-                return None
-            doors = doors if isinstance(latest, ServiceError) else replace(doors, names=latest.names)
+            doors = doors if isinstance(latest, ServiceError) else replace(doors, entrances=latest.entrances)
         try:
             return self._issuing.wanted.content(self._job, credential, doors)
         except IncompleteOrder:
@@ -340,19 +358,22 @@ class _Encoding:
 
     def _refuse_card(self, found: FoundCard, credential: Credential) -> None:
         wrong: EncoderError | None
-        overwrite = self._issuing.overwrite
-        if isinstance(self._content, KeyOrder):  # on any card: the vendor's system voids the key that was made before
-            reads = self._issuing.encoder.capabilities.scans
-            wrong = key_refusal(found, credential, self._job, overwrite, reads=reads)
-            found = replace(found, state=CardState.BLANK) if found.state is CardState.NUMBER else found
+        overwrite, encoder = self._issuing.overwrite, self._issuing.encoder
+        if makes_by_order(encoder):  # on any card: the vendor's system voids the key that was made before
+            can = encoder.capabilities
+            wrong = fate_refusal(self._job, can_tell=can.scans or can.recalls)
         else:
             own_cards = self._journal.cards_of(self._job.acs_credential_id)
             begun = self._journal.begun_before_issue(self._job.job_id, found.uid)
             wrong = other_card(found, credential, self._job, own_cards, begun_before_issue=begun)
+        if wrong is None and isinstance(self._content, KeyOrder):
+            wrong = key_refusal(found, credential, self._job, overwrite)
+            found = replace(found, state=CardState.BLANK) if found.state is CardState.NUMBER else found
         if wrong is None:
             row = self._journal.card(found.uid)
             known = Knowledge(row, self._holders(found, row))
-            wrong = refusal(found, self._number, credential, self._job, overwrite, known)
+            wanted = credential.card_number if isinstance(self._content, Order) else self._number
+            wrong = refusal(found, wanted, credential, self._job, overwrite, known)
         if wrong is not None:
             raise wrong
 

@@ -272,7 +272,7 @@ class Polling:
             joins=tuple(joined for joined in credential.joins if joined != acs_credential_id),
             asked=decision.code == "asked_for",
             acs_system_id=credential.acs_system_id,
-            by_order=vendor_of(credential) is None and any(scope.by_order for scope in self._scopes_for(credential)),
+            by_order=any(scope.by_order for scope in self._scopes_for(credential)),
         )
 
     def _decide(self, credential: Credential, asked: bool) -> Decision:

@@ -26,7 +26,7 @@ import pydantic_core
 
 from agent import clock
 from agent.config import ConfigError, ServiceConfig
-from agent.credential import Credential, MalformedCredential, id_of, read
+from agent.credential import Credential, Entrance, MalformedCredential, id_of, read
 from drivers.steps import step
 
 PAGE_LIMIT = 500
@@ -72,10 +72,6 @@ class Refused(ServiceError):
 
 class Gone(Refused):
     """404, and the service itself says that it means the credential, not the path: it doesn't exist (any more)."""
-
-
-class UnusableDoors(ServiceError):
-    """The names of a credential's entrances don't say which doors a key is for, until somebody changes them."""
 
 
 class NotAllowed(Refused):
@@ -211,32 +207,24 @@ class Service:
                     found.append(credential)
         return found
 
-    async def entrance_names(self, acs_credential_id: str) -> tuple[str, ...]:
-        """The entrances that a credential opens, by their display names: each once, in the order of the names.
-
-        One whose name can't be read makes the whole list useless: a key that lacks a door is no key to hand over. So
-        do two of one name, of which a key could be for either.
+    async def entrances(self, acs_credential_id: str) -> tuple[Entrance, ...]:
+        """The entrances that a credential opens: each once, in the order of their names.
 
         Raises:
             Gone: the credential doesn't exist.
-            UnusableDoors: their names don't do.
             ServiceError: it can't be told.
         """
 
         async def ask(body: dict[str, Any]) -> tuple[Mapping[str, Any], int]:
             return await self._exchange("request.entrances", "/acs/credentials/list_accessible_entrances", body)
 
-        names: dict[str, object] = {}
+        found: set[Entrance] = set()
         async for page in self._each_page(ask, {"acs_credential_id": acs_credential_id}, "acs_entrances"):
             for item in page.items:
                 if not isinstance(item, dict):
                     raise Unreachable("The service's list of entrances holds something else.")
-                name = item.get("display_name")
-                if not isinstance(name, str) or not name.strip():
-                    raise UnusableDoors("One of its entrances has no name at the service.")
-                if names.setdefault(name, item.get("acs_entrance_id")) != item.get("acs_entrance_id"):
-                    raise UnusableDoors("Two of its entrances have the same name at the service.")
-        return tuple(sorted(names))
+                found.add(_entrance(item))
+        return tuple(sorted(found, key=lambda entrance: (entrance.display_name, entrance.acs_entrance_id)))
 
     async def report(self, path_body: Mapping[str, Any], idempotency_key: str) -> Credential:
         """Say that a credential is on a card. Returns it as the service has it now.
@@ -359,6 +347,21 @@ def _whole(value: Any, depth: int) -> Any:
         case list():
             return [_whole(part, depth - 1) for part in value]
     return value
+
+
+def _entrance(item: Mapping[str, Any]) -> Entrance:
+    visionline = item.get("visionline_metadata")
+    told = visionline if isinstance(visionline, dict) else {}
+
+    def text(value: object) -> str:
+        return value if isinstance(value, str) else ""
+
+    return Entrance(
+        text(item.get("acs_entrance_id")),
+        text(item.get("display_name")),
+        text(told.get("door_name")),
+        text(told.get("door_category")),
+    )
 
 
 def _deleted(event: object) -> tuple[str, str] | None:

@@ -6,11 +6,11 @@ import asyncio
 from datetime import datetime
 
 from agent import clock
-from agent.content import Doors, IncompleteOrder, content_for, vendor_of
+from agent.content import Doors, IncompleteOrder, content_for, needs_doors
 from agent.credential import Credential, MalformedCredential, read
 from agent.journal import Job, JobState, Journal
-from agent.service import LONGEST_WITH_A_CARD_S, Gone, Refused, Service, ServiceError, Unreachable, UnusableDoors
-from drivers.content import CardNumber, Content, KeyOrder
+from agent.service import LONGEST_WITH_A_CARD_S, Gone, Refused, Service, ServiceError, Unreachable
+from drivers.content import CardNumber, Content, KeyOrder, ServiceOrder, VisionlineOrder
 from drivers.encoder import Encoder
 from drivers.errors import BridgeDisconnected, CredentialDeleted, EncoderError
 
@@ -23,14 +23,15 @@ class NotEncodable(EncoderError):
     default_next_step = "Nothing has to be done at the encoder: the queue shows what it waits for."
 
 
-def makes_keys(encoder: Encoder) -> bool:
-    """Whether it is a vendor's own, and is told what key to make."""
-    return KeyOrder in encoder.capabilities.contents
+def makes_by_order(encoder: Encoder) -> bool:
+    """Whether it is somebody else's, is told what key to make, and doesn't tell one card from another."""
+    can = encoder.capabilities
+    return not can.uids and bool(can.contents & {KeyOrder, VisionlineOrder, ServiceOrder})
 
 
 def asks_for_cards(encoder: Encoder) -> bool:
     """Whether it has to have its job before it asks for a card, as most vendors' own encoders do."""
-    return makes_keys(encoder) and not encoder.capabilities.presence
+    return makes_by_order(encoder) and not encoder.capabilities.presence
 
 
 def deleted() -> CredentialDeleted:
@@ -75,14 +76,12 @@ class Wanted:
             problem = f"The service's data on this credential can't be read: {error.problem}."
             raise self.held(job, "malformed", error.problem, NotEncodable(problem)) from error
         doors = None
-        if makes_keys(self._encoder) and vendor_of(credential) is None:
+        if needs_doors(credential, self._encoder.capabilities.contents):
             try:
                 listed = await self.doors(job)
             except CredentialDeleted:
                 self._journal.record_deleted(job.acs_credential_id)
                 raise
-            if isinstance(listed, UnusableDoors):
-                raise self.held(job, "order_incomplete", str(listed), NotEncodable(str(listed)))
             if isinstance(listed, ServiceError):
                 raise BridgeDisconnected(f"The service can't be asked which doors the key opens. {listed}") from listed
             doors = listed
@@ -102,11 +101,11 @@ class Wanted:
             IncompleteOrder: it can't be told.
         """
         number_is_uid = self._journal.number_is_uid(job.acs_credential_id, credential.card_number)
-        return content_for(credential, number_is_uid=number_is_uid, doors=doors)
+        contents = self._encoder.capabilities.contents
+        return content_for(credential, contents, number_is_uid=number_is_uid, doors=doors)
 
     async def doors(self, job: Job) -> Doors | ServiceError:
-        """The doors that the credential opens now; an error where the service is away, or names them so that they don't
-        do.
+        """The doors that the credential opens now; an error where the service is away.
 
         Raises:
             CredentialDeleted: the service has it no more.
@@ -114,7 +113,7 @@ class Wanted:
         """
         try:
             async with asyncio.timeout(LONGEST_WITH_A_CARD_S):
-                return Doors(await self._service.entrance_names(job.acs_credential_id), self._asked_at(job))
+                return Doors(await self._service.entrances(job.acs_credential_id), self._asked_at(job))
         except TimeoutError:
             return takes_too_long()
         except Gone as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,16 @@ class CardNumber:
 
 
 @dataclass(frozen=True)
-class VendorOrder:
-    """Card data that only the vendor may make (a Visionline guest card, say): the vendor's server is asked for it."""
+class CardImage:
+    """Card data that a vendor's system has made, to be written as they are from the first byte of user memory on.
 
-    vendor: str
+    They are made for one card, and only once that is bound: `make` is called then, and returns them. What it raises is
+    passed on; where that is no `EncodingInterrupted`, the card is as it was. A card with fewer than `least_bytes` of
+    user memory is refused before it is bound.
+    """
+
+    make: Callable[[], bytes] = field(repr=False)
+    least_bytes: int
 
 
 @dataclass(frozen=True)
@@ -45,4 +53,35 @@ class KeyOrder:
     number: str | None = field(default=None, repr=False)
 
 
-Content = CardNumber | VendorOrder | KeyOrder
+@dataclass(frozen=True)
+class VisionlineOrder:
+    """A Visionline card, which only Visionline's server can make.
+
+    `guest_doors` and `common_doors` are the doors by Visionline's own names; `starts_at` and `ends_at` are aware times.
+    `joining`: "override" makes the first card of a stay and voids the cards of the guests before; "join" makes one more
+    for guests who have theirs; "auto" leaves it to the server which of the two it is. `number` is the credential's
+    card number, if it has one.
+    """
+
+    guest_doors: tuple[str, ...] = field(repr=False)
+    common_doors: tuple[str, ...] = field(repr=False)
+    starts_at: datetime
+    ends_at: datetime
+    function: Literal["guest", "staff"]
+    joining: Literal["override", "join", "auto"]
+    card_format: Literal["rfid48", "TLCode"]
+    holder: str | None = field(default=None, repr=False)
+    number: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class ServiceOrder:
+    """A credential that the credential service is to have encoded, by an encoder of its own."""
+
+    acs_credential_id: str
+    number: str | None = field(default=None, repr=False)
+
+
+Content = CardNumber | CardImage | KeyOrder | VisionlineOrder | ServiceOrder
+Order = KeyOrder | VisionlineOrder | ServiceOrder
+"""What somebody else's system is told to make. Telling it twice may void what other guests hold."""

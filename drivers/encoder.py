@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from drivers.content import Content
 
@@ -39,12 +39,17 @@ class FoundCard:
 
     `uid` is lower-case hex without separators, empty only for media that have none (magstripe).
     `medium` is a name for people: "NTAG213", "MIFARE Classic 1K".
+
+    `live`: the vendor's system has the card as a key that opens doors now. `vendor` is what else that says of it, as
+    Seam's visionline_metadata of a card on an encoder.
     """
 
     uid: str
     medium: str
     state: CardState
     card_number: str | None = field(default=None, repr=False)
+    live: bool = False
+    vendor: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 class Stage(StrEnum):
@@ -68,7 +73,25 @@ class Progress:
     prompt: str = ""
 
 
+@dataclass(frozen=True)
+class OrderNote:
+    """What is known of an order to somebody else's system, so that it is not given again by mistake.
+
+    `stage` is "asked" as long as no answer has come, and then "answered". `facts` tell the order and its answer again,
+    as JSON: `card_id`, `credential_id`, `serial_number` and `image_sha256` by these names where there are such. They
+    are kept, and stand in the audit trail: nothing secret, no guest and no door. `image` is what the answer brought to
+    be written, in hex: it is kept until the card was verified, and shown nowhere.
+    """
+
+    stage: Literal["asked", "answered"]
+    facts: Mapping[str, Any]
+    image: str = field(default="", repr=False)
+
+
 def _no_progress(_: Progress) -> None: ...
+
+
+def _not_noted(_: OrderNote | None) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -79,11 +102,19 @@ class EncodeRequest:
     when the intent to write this very card is on disk, and raises an `EncoderError` where the card must not be written;
     the driver lets that pass and leaves the card as it was. It is called too where the card already holds the content.
     `progress` may be called from the encoder's thread at any time and returns at once.
+
+    A driver that gives an order to somebody else's system calls `note`, after `bind`, before the order goes out and
+    again with its answer: it returns when that is on the disk. None takes it back where the order is known not to have
+    been carried out. `noted` is what an earlier attempt at the same job noted. `insists`: a person, who knows that an
+    order's fate is unknown, wants it given again.
     """
 
     content: Content
     bind: Callable[[FoundCard], None]
     progress: Callable[[Progress], None] = _no_progress
+    note: Callable[[OrderNote | None], None] = _not_noted
+    noted: OrderNote | None = None
+    insists: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +122,7 @@ class EncodeResult:
     """A card that was written and verified.
 
     `card_number` is what the card now says. `written` counts the pages, blocks or tracks that had to be changed.
+    `reported`: the credential service had it encoded itself, and so knows of it already.
     """
 
     uid: str
@@ -98,6 +130,7 @@ class EncodeResult:
     card_number: str = field(repr=False)
     verified_by: VerifiedBy
     written: int
+    reported: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,6 +148,8 @@ class Capabilities:
     presence: bool = True
     """Whether it tells that a card lies there, and when it is taken away. A swiped card is gone at once, and a vendor's
     encoder says nothing until it is given an order."""
+    recalls: bool = False
+    """Whether it can find out afterwards what became of an order that it noted."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +158,17 @@ class Attached:
 
     device: str
     options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ServiceAccess:
+    """Where the credential service is that the agent works for. `api_key` reads the key anew each time.
+
+    `api_key` raises a `ValueError` where there is none.
+    """
+
+    endpoint: str
+    api_key: Callable[[], SecretStr]
 
 
 class Options(BaseModel):
@@ -139,6 +185,9 @@ class Encoder(ABC):
     """
 
     options_model: ClassVar[type[Options]] = Options
+    unverified: ClassVar[tuple[str, ...]] = ()
+    """What could not be checked against the real thing, a sentence each: `doctor` shows it. Such a driver is
+    experimental."""
 
     @classmethod
     def attached(cls) -> list[Attached]:
@@ -159,6 +208,8 @@ class Encoder(ABC):
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
         self.options = options
+        self.service: ServiceAccess | None = None
+        """Set by the agent before `open`, for encoders that the credential service drives itself."""
         self._interrupted = threading.Event()
 
     @property

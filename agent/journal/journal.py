@@ -13,8 +13,8 @@ from agent.journal.audit import append
 from agent.journal.database import Database
 from agent.journal.intake import EVERY_CREDENTIAL, PUT_IT_BACK, take_in
 from agent.journal.model import IllegalStep, Intake, Job, JobState
+from agent.journal.orders import Orders
 from agent.journal.reading import TO_TAKE_BACK
-from agent.journal.reports import Reports
 from agent.journal.rows import (
     audit_job,
     end_attempt,
@@ -31,7 +31,7 @@ from agent.journal.rows import (
 from agent.journal.setting_aside import notes
 
 
-class Journal(Reports):
+class Journal(Orders):
     """The journal of one desk."""
 
     def __init__(self, path: Path) -> None:
@@ -237,8 +237,12 @@ class Journal(Reports):
         number_is_uid: bool,
         verified_by: str,
         replaces_card_number: str | None,
+        reported: bool = False,
     ) -> None:
-        """The card was read back and matches. In one transaction the job is verified and its report in the outbox."""
+        """The card was read back and matches. In one transaction the job is verified and its report in the outbox.
+
+        `reported`: the service had it encoded itself. The report is kept all the same, as one that was acknowledged.
+        """
         now, key = clock.now_text(), str(uuid.uuid4())
         body = report_body(job.acs_credential_id, card_number, now, replaces_card_number)
         with self._database.transaction("record_verified") as connection:
@@ -266,6 +270,13 @@ class Journal(Reports):
             )
             replaced = replaces_card_number is not None
             audit_job(connection, "verified", current, verified_by=verified_by, replaced=replaced, idempotency_key=key)
+            if reported:
+                connection.execute(
+                    "UPDATE outbox SET state = 'acknowledged', last_answer = 'encoded by the service' "
+                    "WHERE idempotency_key = ?",
+                    (key,),
+                )
+                move(connection, job_of(connection, job.job_id), JobState.REPORTED, code="reported", reason="Issued.")
 
     def record_left(self, job: Job, attempt: int, *, error_type: str, error: str) -> None:
         """The attempt ended and the card is as it was, or doesn't read as finished: the job may go on any card.
@@ -373,6 +384,7 @@ class Journal(Reports):
                 "UPDATE cards SET standing = 'void', updated_at = ? WHERE job_id = ?", (clock.now_text(), job_id)
             )
             connection.execute("UPDATE jobs SET card_uid = NULLIF(card_uid, '') WHERE job_id = ?", (job_id,))
+            connection.execute("DELETE FROM orders WHERE job_id = ?", (job_id,))  # it was for that card
             audit_job(connection, "card_given_up", job, actor=actor, reason=reason)
             return job_of(connection, job_id)
 

@@ -196,7 +196,20 @@ CREATE TRIGGER cards_have_uids BEFORE INSERT ON cards WHEN NEW.uid = ''
     BEGIN SELECT RAISE(ABORT, 'a card without a UID'); END;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6)
+_V7 = """
+-- What is known of the orders that jobs gave to vendors' systems. The image goes once nobody will write it any more.
+CREATE TABLE orders (
+    job_id            INTEGER PRIMARY KEY REFERENCES jobs,
+    stage             TEXT NOT NULL CHECK (stage IN ('asked', 'answered')),
+    facts             TEXT NOT NULL,         -- JSON
+    image             TEXT NOT NULL,         -- hex
+    updated_at        TEXT NOT NULL
+);
+CREATE TRIGGER images_go AFTER UPDATE OF state ON jobs WHEN NEW.state IN ('verified', 'cancelled')
+    BEGIN UPDATE orders SET image = '' WHERE job_id = NEW.job_id; END;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7)
 """MIGRATIONS[n] leads from schema version n to n + 1. Never change one that was released: add another."""
 
 

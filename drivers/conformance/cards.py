@@ -11,7 +11,7 @@ import pytest
 
 from drivers.conformance.common import DEADLINE_S, Recorder, one_minute
 from drivers.conformance.pulled import CardFeeder, PulledCards, uid_of
-from drivers.content import CardNumber, KeyOrder, VendorOrder
+from drivers.content import CardNumber, KeyOrder, ServiceOrder, VisionlineOrder
 from drivers.encoder import CardState, Encoder, EncodeRequest, FoundCard
 from drivers.errors import CredentialCannotBeReissued, IncompatibleCardFormat, NoCredentialOnEncoder
 
@@ -127,11 +127,11 @@ class EncoderConformance(PulledCards):
 
     def test_refuses_content_that_it_does_not_offer(self, encoder: Encoder, feeder: CardFeeder) -> None:
         """Vendor cards need the vendor."""
-        if encoder.capabilities.contents & {VendorOrder, KeyOrder}:
+        if encoder.capabilities.contents & {KeyOrder, ServiceOrder, VisionlineOrder}:
             pytest.skip("this encoder takes a vendor's orders")
         self._put(encoder, feeder)
         with pytest.raises(IncompatibleCardFormat):
-            encoder.encode(EncodeRequest(VendorOrder("visionline"), lambda _: None))
+            encoder.encode(EncodeRequest(ServiceOrder("a credential"), lambda _: None))
 
     def test_a_resting_card_is_announced_at_once(self, encoder: Encoder, feeder: CardFeeder) -> None:
         """Waiting doesn't miss what is there already."""

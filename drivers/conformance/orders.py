@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 import pytest
 
 from drivers.conformance.common import DEADLINE_S, Conformance, Hands, Recorder, one_minute
-from drivers.content import CardNumber, Content, KeyOrder, VendorOrder
+from drivers.content import CardNumber, Content, KeyOrder, ServiceOrder
 from drivers.encoder import CardState, Encoder, EncodeRequest, FoundCard
 from drivers.errors import (
     CredentialCannotBeReissued,
@@ -166,7 +166,7 @@ class VendorConformance(Conformance):
     def test_refuses_content_that_it_does_not_offer(self, encoder: Encoder, feeder: KeyFeeder) -> None:
         """Nothing is ordered for it."""
         card = self._put(encoder, feeder)
-        others: tuple[Content, ...] = (CardNumber(self.number), VendorOrder("visionline"))
+        others: tuple[Content, ...] = (CardNumber(self.number), ServiceOrder("a credential"))
         for content in others:
             if type(content) not in encoder.capabilities.contents:
                 with pytest.raises(IncompatibleCardFormat):

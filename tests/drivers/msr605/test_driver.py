@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from drivers.content import CardNumber, VendorOrder
+from drivers.content import CardNumber, ServiceOrder
 from drivers.encoder import CardState, EncodeRequest, EncodeResult, FoundCard, Progress, Stage
 from drivers.errors import (
     CredentialCannotBeReissued,
@@ -647,11 +647,11 @@ def test_an_interrupt_after_a_bad_swipe_leaves_time_for_another(device: Msr605Si
         (CardNumber("1" * 38), Unencodable),
         (CardNumber("4071=99"), Unencodable),
         (CardNumber(None), Unencodable),
-        (VendorOrder("visionline"), IncompatibleCardFormat),
+        (ServiceOrder("a credential"), IncompatibleCardFormat),
     ],
 )
 def test_what_a_stripe_cannot_hold(
-    device: Msr605Simulator, make_encoder: MakeEncoder, content: CardNumber | VendorOrder, error: type[Exception]
+    device: Msr605Simulator, make_encoder: MakeEncoder, content: CardNumber | ServiceOrder, error: type[Exception]
 ):
     encoder = make_encoder()
     look(encoder, device, Stripe())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.content import VendorOrder
+from drivers.content import ServiceOrder
 from drivers.encoder import CardState, EncodeRequest, FoundCard, Progress, Stage
 from drivers.errors import CredentialCannotBeReissued, EncodingInterrupted, IncompatibleCardFormat, Unencodable
 from drivers.tags import TagOptions, encode_tag
@@ -182,7 +182,7 @@ def test_progress_counts_up() -> None:
 
 def test_an_order_for_the_vendor_is_refused() -> None:
     card = new_card("NTAG213")
-    request = EncodeRequest(VendorOrder("visionline"), lambda _: None)
+    request = EncodeRequest(ServiceOrder("a credential"), lambda _: None)
     with pytest.raises(IncompatibleCardFormat, match="vendor"):
         encode_tag(tag(card), TagOptions(), request)
     assert not card.operations

@@ -1,0 +1,1 @@
+"""Encoders that the credential service drives itself (Seam's own way)."""
