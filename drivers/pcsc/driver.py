@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 
 from pydantic import Field
 
-from drivers.content import CardNumber
+from drivers.content import CardImage, CardNumber
 from drivers.encoder import Attached, Capabilities, Encoder, EncodeRequest, EncodeResult, FoundCard, Options, Outcome
 from drivers.errors import EncoderError, EncoderNotOnline, IncompatibleCardFormat, NoCredentialOnEncoder
 from drivers.pcsc import codec, winscard
@@ -78,7 +78,7 @@ class PcscEncoder(Encoder):
     def capabilities(self) -> Capabilities:
         """See `Encoder.capabilities`."""
         return Capabilities(
-            contents=frozenset({CardNumber}),
+            contents=frozenset({CardNumber, CardImage}),
             media=("MIFARE Ultralight", "NTAG", "MIFARE Classic"),
             signals=bool(self._profile.signals),
         )

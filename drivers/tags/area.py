@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from drivers.errors import IncompatibleCardFormat
 from drivers.tags.link import LinkError, Type2Link
 
 
@@ -107,15 +108,31 @@ class PageArea(Area):
 
     unit = 4
 
-    def __init__(self, link: Type2Link, pen: Pen, first: int, count: int, known: dict[int, bytes]) -> None:
+    def __init__(
+        self,
+        link: Type2Link,
+        pen: Pen,
+        first: int,
+        count: int,
+        known: dict[int, bytes],
+        locked: frozenset[int] = frozenset(),
+    ) -> None:
+        """`locked` are the pages, by their own numbers, of which it is known that they can't be written any more."""
         super().__init__(count, known)
         self._link = link
         self._pen = pen
         self._first = first
+        self._locked = locked
 
     def name(self, index: int) -> str:
         """See `Area.name`."""
         return f"page {self._first + index}"
+
+    def check_writable(self, indices: set[int]) -> None:
+        """See `Area.check_writable`."""
+        locked = [index for index in sorted(indices) if self._first + index in self._locked]
+        if locked:
+            raise IncompatibleCardFormat("The card is locked.", place=self.name(locked[0]))
 
     def _read(self, index: int) -> dict[int, bytes]:
         data = self._link.read(self._first + index)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from drivers.errors import IncompatibleCardFormat
 from drivers.layouts import mad
-from drivers.tags.area import Pen
+from drivers.tags.area import Area, Pen
 from drivers.tags.blocks import BlockArea, NdefBlockArea, SectorKeys, Session
 from drivers.tags.content import NdefContent, field_content, first_unit
 from drivers.tags.factory_fresh import FactoryFresh
@@ -38,6 +38,13 @@ class ClassicTag:
     def open(self, options: TagOptions) -> OpenedTag:
         """Open the MAD, or the configured block, and tell what may go where. See `Tag.open`."""
         return self._open_ndef(options) if options.layout == "ndef" else self._open_field(options)
+
+    def open_whole(self) -> tuple[str, Area]:
+        """See `Tag.open_whole`: nothing is known of images for these cards, nor of the keys that they would need."""
+        raise IncompatibleCardFormat(
+            f"The card is a {self.medium}, and a vendor's image goes on MIFARE Ultralight and NTAG cards only.",
+            next_step="Take a MIFARE Ultralight EV1 card, or what else the vendor has for its locks, of those kinds.",
+        )
 
     def _open_ndef(self, options: TagOptions) -> OpenedTag:
         layout = NdefContent(None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Units = Mapping[int, bytes]
 """What the units are known to hold; those that weren't read are missing."""
@@ -94,7 +94,8 @@ def plan_tlv(old: Units, unit: int, at: int, tlv: bytes, *, blank: bool) -> Plan
 def plan_field(old: Units, unit: int, data: bytes) -> Plan:
     """Put a field of fixed size at the start: its first unit is cleared, the others written, the first one last.
 
-    All its units must be known. Where only one of them differs, writing it is the whole change. A field has neither
+    All its units must be known. Where only one of them differs, writing it is the whole change; where the first one is
+    to be all zero, it is cleared and the last of the others is written last. A field has neither
     length nor check: a card that leaves in the middle of its last write may read as another number, which no order of
     writing prevents. Use the ndef layout where that matters.
     """
@@ -106,11 +107,12 @@ def plan_field(old: Units, unit: int, data: bytes) -> Plan:
         for index in differing:
             if index != 0:
                 draft.write(index, target[index])
-        draft.write(0, target[0], validating=True)
+        draft.write(0, target[0])
     elif differing:
-        draft.write(differing[0], target[differing[0]], validating=True)
+        draft.write(differing[0], target[differing[0]])
+    steps = (*draft.steps[:-1], *(replace(last, validating=True) for last in draft.steps[-1:]))
     cleared = merged(old, unit, 0, bytes(min(len(data), unit)))
-    return Plan(tuple(draft.steps), target, Step(0, cleared[0]))
+    return Plan(steps, target, Step(0, cleared[0]))
 
 
 def _may_stay_empty(old: Units, unit: int, at: int, tlv: bytes) -> bool:

@@ -9,7 +9,7 @@ from typing import ClassVar, TypeVar, cast
 
 from pydantic import Field
 
-from drivers.content import CardNumber
+from drivers.content import CardImage, CardNumber
 from drivers.encoder import Capabilities, Encoder, EncodeRequest, EncodeResult, FoundCard, Options
 from drivers.errors import EncoderCommunicationTimeout, EncoderError, EncoderNotOnline, NoCredentialOnEncoder
 from drivers.port import Port, PortOptions, open_port
@@ -70,7 +70,7 @@ class SerialType2Encoder(Encoder):
     @property
     def capabilities(self) -> Capabilities:
         """See `Encoder.capabilities`."""
-        return Capabilities(contents=frozenset({CardNumber}), media=("MIFARE Ultralight", "NTAG"))
+        return Capabilities(contents=frozenset({CardNumber, CardImage}), media=("MIFARE Ultralight", "NTAG"))
 
     @property
     def device(self) -> str:

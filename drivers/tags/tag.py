@@ -48,3 +48,12 @@ class Tag(Protocol):
             TagLost, Refused.
         """
         ...
+
+    def open_whole(self) -> tuple[str, Area]:
+        """The kind, for people, and all of the user memory, whatever it is used for. Reads only.
+
+        Raises:
+            IncompatibleCardFormat: it is no tag of whose whole memory a vendor's image can be made.
+            TagLost, Refused.
+        """
+        ...

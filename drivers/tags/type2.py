@@ -22,7 +22,9 @@ from drivers.tags.link import Type2Link
 from drivers.tags.options import TagOptions
 from drivers.tags.tag import OpenedTag
 
-CC_PAGE, USER_PAGE = 3, USER_START
+LOCK_PAGE, CC_PAGE, USER_PAGE = 2, 3, USER_START
+LOCKED_BY_PAGE_2 = 16
+"""The pages below this one have their lock bits in page 2."""
 CC_MAGIC = 0xE1
 NDEF_READ_WRITE = 0x00
 SMALLEST_USER_BYTES = 48
@@ -45,6 +47,7 @@ class _Kind:
     user_bytes: int
 
 
+_SMALLEST = _Kind(f"Ultralight ({SMALLEST_USER_BYTES} bytes)", SMALLEST_USER_BYTES)
 _BY_VERSION = {
     (0x03, 0x0B): _Kind("Ultralight EV1", 48),
     (0x03, 0x0E): _Kind("Ultralight EV1", 128),
@@ -72,6 +75,23 @@ class Type2Tag:
         if options.layout == "ndef":
             return self._open_ndef(options, cc, known)
         return self._open_field(options, cc, known)
+
+    def open_whole(self) -> tuple[str, PageArea]:
+        """See `Tag.open_whole`. The chip's own word on its size counts for more than the CC's, which anybody may set.
+
+        A vendor's cards need not be NDEF cards: of a CC that isn't one, or of an unknown size, the smallest memory that
+        there is is used. The lock bits of pages 4 to 15 are in page 2 (data sheet MF0ICU1, "lock bytes").
+        """
+        kind = self._kind()
+        head = self.link.read(LOCK_PAGE)
+        cc = head[4:8]
+        if kind is None and cc[0] == CC_MAGIC and cc[2] in _BY_CC_SIZE:
+            kind = _Kind(_name_by_cc(cc), 8 * cc[2])
+        kind = kind or _SMALLEST
+        known = {page: head[4 * (page - LOCK_PAGE) :][:4] for page in (USER_PAGE, USER_PAGE + 1)}
+        bits = int.from_bytes(head[2:4], "little")
+        locked = frozenset(page for page in range(USER_PAGE, LOCKED_BY_PAGE_2) if bits >> page & 1)
+        return kind.name, self._area(USER_PAGE, kind.user_bytes, known, locked)
 
     def _open_ndef(self, options: TagOptions, cc: bytes, known: dict[int, bytes]) -> OpenedTag:
         layout = NdefContent(4 * USER_PAGE, _SURE_LEADS.get(cc[2], frozenset()))
@@ -103,17 +123,19 @@ class Type2Tag:
             return OpenedTag(kind.name, None, layout, obstacle=error)
         return OpenedTag(kind.name, self._area(first, room, known), layout)
 
-    def _area(self, first: int, size: int, known: dict[int, bytes]) -> PageArea:
+    def _area(self, first: int, size: int, known: dict[int, bytes], locked: frozenset[int] = frozenset()) -> PageArea:
         shifted = {page - first: data for page, data in known.items()}
-        return PageArea(self.link, self.pen, first, size // 4, shifted)
+        return PageArea(self.link, self.pen, first, size // 4, shifted, locked)
 
     def _ask_kind(self) -> _Kind:
+        return self._kind() or _SMALLEST
+
+    def _kind(self) -> _Kind | None:
+        """What the chip itself says that it is; None where it doesn't, or is none of those that are known."""
         version = self.link.version()
-        if version is not None and len(version) == 8:
-            found = _BY_VERSION.get((version[2], version[6]))
-            if found is not None:
-                return found
-        return _Kind(f"Ultralight ({SMALLEST_USER_BYTES} bytes)", SMALLEST_USER_BYTES)
+        if version is None or len(version) != 8:
+            return None
+        return _BY_VERSION.get((version[2], version[6]))
 
     def _write_cc(self, cc: bytes) -> None:
         self.pen.write(CC_PAGE, cc)

@@ -10,7 +10,7 @@ from typing import cast
 
 from pydantic import Field
 
-from drivers.content import CardNumber
+from drivers.content import CardImage, CardNumber
 from drivers.encoder import Attached, Capabilities, Encoder, EncodeRequest, EncodeResult, FoundCard, Options, Outcome
 from drivers.errors import (
     EncoderCommunicationTimeout,
@@ -92,7 +92,9 @@ class Twn4Encoder(Encoder):
     def capabilities(self) -> Capabilities:
         """See `Encoder.capabilities`."""
         return Capabilities(
-            contents=frozenset({CardNumber}), media=("MIFARE Ultralight", "NTAG", "MIFARE Classic"), signals=True
+            contents=frozenset({CardNumber, CardImage}),
+            media=("MIFARE Ultralight", "NTAG", "MIFARE Classic"),
+            signals=True,
         )
 
     @property

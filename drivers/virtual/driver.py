@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from time import monotonic
@@ -11,7 +12,7 @@ from typing import Any, Literal, cast
 
 from pydantic import Field, field_validator
 
-from drivers.content import CardNumber
+from drivers.content import CardImage, CardNumber
 from drivers.encoder import Capabilities, Encoder, EncodeRequest, EncodeResult, FoundCard, Options
 from drivers.errors import EncoderError, EncoderNotOnline, EncodingInterrupted, NoCredentialOnEncoder
 from drivers.tags import ClassicTag, Tag, TagOptions, Type2Tag, encode_tag, scan_tag
@@ -93,7 +94,7 @@ class VirtualEncoder(Encoder):
     @property
     def capabilities(self) -> Capabilities:
         """See `Encoder.capabilities`."""
-        return Capabilities(contents=frozenset({CardNumber}), media=KINDS)
+        return Capabilities(contents=frozenset({CardNumber, CardImage}), media=KINDS)
 
     @property
     def device(self) -> str:
@@ -131,15 +132,23 @@ class VirtualEncoder(Encoder):
         card, turn = self._card()
         self._feed_from = 0.0
         uid = card.dump()["uid"]
+        bound = False
+
+        def bind(found: FoundCard) -> None:
+            nonlocal bound
+            request.bind(found)
+            bound = True
+
         with self._tag(card, turn) as tag:
             try:
-                result = encode_tag(tag, self._options, request)
+                result = encode_tag(tag, self._options, replace(request, bind=bind))
             except EncoderError as error:
                 if not tag.pen.started:
                     self._feed_from = monotonic() + _AFTER_REFUSAL_S
-                elif isinstance(error, EncodingInterrupted):
+                if bound and isinstance(error, EncodingInterrupted):
                     self._put_back = uid
-                    self._note(uid, State.TORN)
+                    if tag.pen.started:
+                        self._note(uid, State.TORN)
                 raise
         self._note(uid, State.ENCODED)
         return result
