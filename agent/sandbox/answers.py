@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from agent.sandbox.kinds import Kind
 from agent.sandbox.store import Page, to_json
@@ -38,6 +39,18 @@ class ServiceError(Exception):
         if self.errors is not None:
             error["validation_errors"] = self.errors
         return json_response(to_json({"error": error, "ok": False}), self.status, headers)
+
+
+class AnswerLost(Exception):
+    """The request is never answered: the connection breaks."""
+
+
+class NoAnswer(Response):
+    """Breaks the connection where the answer should begin: the server closes it, for a byte is missing."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Announce one byte and send none."""
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
 
 
 def json_response(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -17,8 +17,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from agent.sandbox import credentials, events, lookups, reports, users
-from agent.sandbox.answers import ServiceError, json_response, refused_parameters
+from agent.sandbox import attempts, credentials, encoders, events, lookups, reports, users
+from agent.sandbox.answers import AnswerLost, NoAnswer, ServiceError, json_response, refused_parameters
 from agent.sandbox.operations import Call, Operation
 from agent.sandbox.parameters import Parameters
 from agent.sandbox.store import Store
@@ -28,6 +28,8 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     *users.OPERATIONS,
     *credentials.OPERATIONS,
     *reports.OPERATIONS,
+    *encoders.OPERATIONS,
+    *attempts.OPERATIONS,
     *events.OPERATIONS,
 )
 
@@ -37,7 +39,12 @@ def create_app(store: Store, api_key: str) -> Starlette:
     app = Starlette(
         routes=[Route(op.path, _endpoint(op, store), methods=list(op.methods)) for op in OPERATIONS],
         middleware=[Middleware(_Gate, api_key=api_key)],
-        exception_handlers={ServiceError: _refused, HTTPException: _no_operation, Exception: _failed},
+        exception_handlers={
+            ServiceError: _refused,
+            AnswerLost: _lost,
+            HTTPException: _no_operation,
+            Exception: _failed,
+        },
     )
     app.router.redirect_slashes = False
     return app
@@ -47,9 +54,14 @@ def _endpoint(operation: Operation[Any], store: Store) -> Callable[[Request], Aw
     async def endpoint(request: Request) -> Response:
         parameters = await _parameters(operation.parameters, request)
         call = Call(store, str(request.url.replace(query="")), request.headers)
-        return json_response(await run_in_threadpool(operation.answer, call, parameters))
+        return json_response(await run_in_threadpool(_answer, operation, call, parameters))
 
     return endpoint
+
+
+def _answer(operation: Operation[Any], call: Call, parameters: Parameters) -> str:
+    attempts.end_what_is_due(call.store)
+    return operation.answer(call, parameters)
 
 
 async def _parameters(model: type[Parameters], request: Request) -> Parameters:
@@ -75,6 +87,10 @@ def _query(query: QueryParams) -> dict[str, Any]:
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
     return error.response()
+
+
+async def _lost(_: Request, __: Exception) -> Response:
+    return NoAnswer()
 
 
 async def _no_operation(_: Request, error: Exception) -> Response:

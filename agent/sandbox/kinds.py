@@ -33,3 +33,8 @@ CREDENTIAL = Kind(
 )
 UNMANAGED_CREDENTIAL = Kind("unmanaged_acs_credential", "acs_credential", "acs_credential_id", CREDENTIAL.searched)
 EVENT = Kind("event", "event", "event_id")
+ACTION_ATTEMPT = Kind("action_attempt", "action_attempt", "action_attempt_id")
+PENDING = Kind("pending", "pending", "pending_id")
+"""What an action attempt that is pending waits for, and how it ends: never sent."""
+TURN = Kind("turn", "turn", "turn_id")
+"""How an encoder's next attempt goes: never sent."""

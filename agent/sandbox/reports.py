@@ -10,14 +10,13 @@ import hashlib
 from pydantic import TypeAdapter, ValidationError
 
 from agent.sandbox.answers import ServiceError, invalid_parameter, one
-from agent.sandbox.bodies import drop_warnings
-from agent.sandbox.events import emit
 from agent.sandbox.fields import Id
+from agent.sandbox.issuing import issue
 from agent.sandbox.kinds import CREDENTIAL
 from agent.sandbox.lookups import find
 from agent.sandbox.operations import WRITE, Call, Operation, Operations
 from agent.sandbox.parameters import ReportIssued
-from agent.sandbox.store import Body, Resource
+from agent.sandbox.store import Body
 
 HEADER = "Idempotency-Key"
 
@@ -43,11 +42,8 @@ def _report_issued(call: Call, report: ReportIssued) -> str:
             return _same_answer(applied, digest)
         credential = find(call.store, CREDENTIAL, report.acs_credential_id)
         _refuse(credential.body, report)
-        event_type = "acs_credential.reissued" if credential.body["is_issued"] else "acs_credential.issued"
-        issued = _issued(credential, report)
-        call.store.replace(CREDENTIAL, issued)
-        emit(call.store, event_type, CREDENTIAL, issued.body)
-        answer = one(CREDENTIAL, issued.body)
+        said = report.model_dump(include={"card_number", "issued_at", "acs_encoder_id"})
+        answer = one(CREDENTIAL, issue(call.store, credential, **said))
         call.store.keep_report(key, digest, answer)
     return answer
 
@@ -76,16 +72,6 @@ def _refuse(body: Body, report: ReportIssued) -> None:
             "acs_credential_already_issued",
             "The credential is on another card. Name that card in replaces_card_number to have this one replace it.",
         )
-
-
-def _issued(credential: Resource, report: ReportIssued) -> Resource:
-    body = credential.body | {
-        "is_issued": True,
-        "issued_at": report.issued_at,
-        "card_number": report.card_number,
-    }
-    drop_warnings(body, "waiting_to_be_issued", "needs_to_be_reissued")
-    return Resource(body, credential.private | {"acs_encoder_id": report.acs_encoder_id})
 
 
 OPERATIONS: Operations = (Operation("/acs/credentials/report_issued", WRITE, ReportIssued, _report_issued),)

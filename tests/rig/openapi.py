@@ -85,7 +85,7 @@ def _document_with(path: str) -> dict[str, Any]:
 @cache
 def _excerpt() -> dict[str, Any]:
     """The excerpt, or the whole where it doesn't lie there."""
-    return _without_discriminators(json.loads(EXCERPT.read_text())) if EXCERPT.is_file() else _whole()
+    return _readable(json.loads(EXCERPT.read_text())) if EXCERPT.is_file() else _whole()
 
 
 @cache
@@ -95,7 +95,7 @@ def _whole() -> dict[str, Any]:
     if not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
         _extract(kept)
-    return _without_discriminators(json.loads(kept.read_text()))
+    return _readable(json.loads(kept.read_text()))
 
 
 def _extract(kept: Path) -> None:
@@ -116,10 +116,17 @@ def _extract(kept: Path) -> None:
         printed.rename(kept)
 
 
-def _without_discriminators(node: Any) -> Any:
-    """The document pairs `discriminator` with inline alternatives, which makes validators refuse valid objects."""
+def _readable(node: Any) -> Any:
+    """The document as its authors mean it.
+
+    It pairs `discriminator` with inline alternatives, which makes validators refuse valid objects, and `nullable` with
+    alternatives of which none is null: by OpenAPI 3.0 that means nothing without a type.
+    """
     if isinstance(node, dict):
-        return {name: _without_discriminators(value) for name, value in node.items() if name != "discriminator"}
+        read = {name: _readable(value) for name, value in node.items() if name != "discriminator"}
+        if read.get("nullable") is True and "oneOf" in read and "type" not in read:
+            read["oneOf"].append({"type": "object", "nullable": True, "enum": [None]})
+        return read
     if isinstance(node, list):
-        return [_without_discriminators(value) for value in node]
+        return [_readable(value) for value in node]
     return node

@@ -6,7 +6,7 @@ python seam2_session.py URL KEY
 import json
 import sys
 
-from seam import Seam, SeamHttpApiError
+from seam import Seam, SeamActionAttemptFailedError, SeamHttpApiError
 
 url, key = sys.argv[1:]
 seam = Seam(api_key=key, endpoint=url)
@@ -31,6 +31,20 @@ try:
 except SeamHttpApiError as error:
     gone = error.code
 
+encoder = {"acs_encoder_id": seam.acs.encoders.list()[0].acs_encoder_id}
+rooms = seam.acs.encoders.get(**encoder).acs_system_id
+guest = seam.acs.users.create(acs_system_id=rooms, full_name="Ida Vogel")
+room_card = seam.acs.credentials.create(access_method="card", acs_user_id=guest.acs_user_id).acs_credential_id
+soon = {"wait_for_action_attempt": {"timeout": 60.0, "polling_interval": 0.01}}
+encoded = seam.acs.encoders.encode_credential(**encoder, acs_credential_id=room_card, **soon)
+scanned = seam.acs.encoders.scan_credential(**encoder, **soon)
+seam.acs.encoders.simulate.next_credential_encode_will_fail(**encoder, error_code="encoding_interrupted")
+try:
+    seam.acs.encoders.encode_credential(**encoder, acs_credential_id=room_card, **soon)
+    refused = None
+except SeamActionAttemptFailedError as error:
+    refused = error.code
+
 sys.stdout.write(
     json.dumps(
         {
@@ -42,6 +56,10 @@ sys.stdout.write(
             "paged": len(paged),
             "listed": len(seam.acs.credentials.list()),
             "gone": gone,
+            "encoded": encoded.result["is_issued"],
+            "scanned": scanned.result["acs_credential_on_seam"]["acs_credential_id"] == room_card,
+            "attempt": seam.action_attempts.get(action_attempt_id=encoded.action_attempt_id).status,
+            "refused": refused,
             "events": [
                 e.event_type
                 for e in seam.events.list(since="2020-01-01T00:00:00Z", event_type="acs_credential.deleted")

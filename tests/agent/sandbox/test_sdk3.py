@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from seam import Seam
-from seam.exceptions import SeamHttpApiError, SeamHttpInvalidInputError, SeamHttpUnauthorizedError
+from seam.exceptions import (
+    SeamActionAttemptFailedError,
+    SeamActionAttemptTimeoutError,
+    SeamHttpApiError,
+    SeamHttpInvalidInputError,
+    SeamHttpUnauthorizedError,
+)
 
+from agent.sandbox.attempts import release
+from agent.sandbox.turns import Turn, script
 from tests.rig.openapi import check_response
 from tests.rig.sandbox import Sandbox
 
 pytestmark = pytest.mark.sdk
 
 LONG_AGO = "2020-01-01T00:00:00Z"
+SOON = {"timeout": 60.0, "polling_interval": 0.01}
+AT_ONCE = {"timeout": 0.0, "polling_interval": 0.01}
 
 
 @pytest.fixture
@@ -114,3 +125,63 @@ def test_errors_reach_the_sdk_as_its_own(seam: Seam, sandbox: Sandbox) -> None:
     with pytest.raises(SeamHttpUnauthorizedError) as refused:
         Seam(api_key="seam_wrong", endpoint=sandbox.url).acs.systems.list()
     assert refused.value.request_id
+
+
+def waiting_card(seam: Seam, acs_system_id: str) -> str:
+    user = seam.acs.users.list(acs_system_id=acs_system_id)[0]
+    return seam.acs.credentials.create(access_method="card", acs_user_id=user.acs_user_id).acs_credential_id
+
+
+def test_an_encoder_of_the_service_s_encodes_and_scans(seam: Seam) -> None:
+    encoder = seam.acs.encoders.list()[0]
+    ids = {"acs_encoder_id": encoder.acs_encoder_id, "acs_credential_id": waiting_card(seam, encoder.acs_system_id)}
+    done = seam.acs.encoders.encode_credential(**ids, wait_for_action_attempt=SOON)
+    assert (done.action_type, done.result.is_issued, done.result.warnings) == ("ENCODE_CREDENTIAL", True, [])
+    scan = seam.acs.encoders.scan_credential(acs_encoder_id=ids["acs_encoder_id"], wait_for_action_attempt=SOON)
+    assert scan.result.acs_credential_on_encoder.card_number == done.result.card_number
+    assert scan.result.acs_credential_on_seam.acs_credential_id == ids["acs_credential_id"]
+    assert [a.action_attempt_id for a in seam.action_attempts.list()] == [
+        done.action_attempt_id,
+        scan.action_attempt_id,
+    ]
+    with pytest.raises(SeamActionAttemptFailedError) as again:
+        seam.acs.encoders.encode_credential(**ids, wait_for_action_attempt=SOON)
+    assert again.value.code == "credential_cannot_be_reissued"
+
+
+def test_an_encoding_that_takes_longer_than_one_waits(seam: Seam, sandbox: Sandbox) -> None:
+    encoder = seam.acs.encoders.list()[0]
+    script(sandbox.store, encoder.acs_encoder_id, "ENCODE_CREDENTIAL", Turn(after_s=None))
+    ids = {"acs_encoder_id": encoder.acs_encoder_id, "acs_credential_id": waiting_card(seam, encoder.acs_system_id)}
+    with pytest.raises(SeamActionAttemptTimeoutError) as late:
+        seam.acs.encoders.encode_credential(**ids, wait_for_action_attempt=AT_ONCE)
+    attempt_id = late.value.action_attempt.action_attempt_id
+    release(sandbox.store, attempt_id)
+    assert seam.action_attempts.get(action_attempt_id=attempt_id).status == "success"
+
+
+@pytest.mark.parametrize(
+    "error",
+    ["no_credential_on_encoder", "encoding_interrupted", "uncategorized_error", "action_attempt_expired"],
+)
+def test_simulated_failures(seam: Seam, error: Literal["no_credential_on_encoder"]) -> None:
+    encoder = seam.acs.encoders.list()[0]
+    seam.acs.encoders.simulate.next_credential_encode_will_fail(acs_encoder_id=encoder.acs_encoder_id, error_code=error)
+    ids = {"acs_encoder_id": encoder.acs_encoder_id, "acs_credential_id": waiting_card(seam, encoder.acs_system_id)}
+    with pytest.raises(SeamActionAttemptFailedError) as failed:
+        seam.acs.encoders.encode_credential(**ids, wait_for_action_attempt=SOON)
+    assert failed.value.code == error
+    seam.acs.encoders.simulate.next_credential_encode_will_succeed(acs_encoder_id=encoder.acs_encoder_id)
+    assert seam.acs.encoders.encode_credential(**ids, wait_for_action_attempt=SOON).status == "success"
+
+
+def test_simulated_scans(seam: Seam) -> None:
+    encoder = {"acs_encoder_id": seam.acs.encoders.list()[0].acs_encoder_id}
+    simulate = seam.acs.encoders.simulate
+    simulate.next_credential_scan_will_succeed(**encoder, scenario="credential_does_not_exist_on_seam")
+    stranger = seam.acs.encoders.scan_credential(**encoder, wait_for_action_attempt=SOON)
+    assert [w.warning_code for w in stranger.result.warnings] == ["acs_credential_on_seam_not_found"]
+    simulate.next_credential_scan_will_fail(**encoder)
+    with pytest.raises(SeamActionAttemptFailedError) as failed:
+        seam.acs.encoders.scan_credential(**encoder, wait_for_action_attempt=SOON)
+    assert failed.value.code == "no_credential_on_encoder"
