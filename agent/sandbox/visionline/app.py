@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import format_datetime
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -17,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from agent.sandbox.visionline import refusals
+from agent.sandbox.visionline.answers import answer, refused
 from agent.sandbox.visionline.failing import Connections, failing
 from agent.sandbox.visionline.refusals import Refusal
 from agent.sandbox.visionline.server import Asked, VisionlineServer
@@ -35,15 +34,18 @@ class Call:
     signer: str
 
 
-Carry = Callable[[VisionlineServer, Call], tuple[int, Any]]
-"""Carries a request out and gives the status and what is answered; None is no body."""
+Carry = Callable[[VisionlineServer, Call], tuple[int, str | None]]
+"""Carries a request out and gives the status and the JSON that is answered; None is no body. May raise `Refusal`."""
 
 
 def create_app(server: VisionlineServer, connections: Connections) -> Starlette:
-    """The Web API of this server. `connections` are those through which requests come, to be dropped."""
+    """The Web API of this server. `connections` are those through which requests come, to be cut."""
 
     def route(path: str, verb: str, step: str, carry: Carry) -> Route:
         return Route(_ROOT + path, _endpoint(server, connections, step, carry), methods=[verb])
+
+    async def nothing_there(_: Request, __: Exception) -> Response:
+        return refused(server.clock(), refusals.unknown_path())
 
     app = Starlette(
         routes=[
@@ -54,34 +56,43 @@ def create_app(server: VisionlineServer, connections: Connections) -> Starlette:
             route("/cards", "POST", "order", _order),
             route("/cards/{number}", "GET", "card", _card),
         ],
-        exception_handlers={HTTPException: lambda request, error: _answer(server, _refused(refusals.unknown_path()))},
+        exception_handlers={HTTPException: nothing_there},
     )
     app.router.redirect_slashes = False
     return app
 
 
-def _endpoint(server: VisionlineServer, connections: Connections, step: str, carry: Carry) -> Callable[[Request], Any]:
+def _endpoint(
+    server: VisionlineServer, connections: Connections, step: str, carry: Carry
+) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
+        def record(status: int, *, done: bool) -> None:
+            switches = {name: request.query_params[name] for name in _SWITCHES if name in request.query_params}
+            server.asked.append(Asked(step, status, done, switches))
+
+        def refuse(refusal: Refusal) -> Response:
+            record(refusal.status, done=False)
+            return refused(server.clock(), refusal)
+
         body = await request.body()
         try:
             call = Call(_query(request), request.path_params, body, _signer(server, step, request, body))
         except Refusal as refusal:
-            return _answer(server, _refused(refusal))
+            return refuse(refusal)
 
         async def carry_out() -> Response:
-            status, content = await run_in_threadpool(_carried, carry, server, call)
-            _record(server, step, status, call)
-            return _answer(server, (status, content))
+            try:
+                status, content = await run_in_threadpool(carry, server, call)
+            except Refusal as refusal:
+                return refuse(refusal)
+            record(status, done=True)
+            return answer(server.clock(), status, content)
 
         incident = server.faults.strike(step)
         if incident is None:
             return await carry_out()
-
-        def refuse(refusal: Refusal) -> Response:
-            _record(server, step, 0, call)
-            return _answer(server, _refused(refusal))
-
-        return await failing(server, incident, request, connections, carry_out, refuse)
+        undone = functools.partial(record, done=False)
+        return await failing(server, incident, request, connections, carry_out, undone)
 
     return endpoint
 
@@ -108,31 +119,7 @@ def _query(request: Request) -> dict[str, str]:
     return query
 
 
-def _carried(carry: Carry, server: VisionlineServer, call: Call) -> tuple[int, Any]:
-    try:
-        return carry(server, call)
-    except Refusal as refusal:
-        return _refused(refusal)
-
-
-def _record(server: VisionlineServer, step: str, status: int, call: Call) -> None:
-    server.asked.append(Asked(step, status, {name: call.query[name] for name in _SWITCHES if name in call.query}))
-
-
-def _refused(refusal: Refusal) -> tuple[int, Any]:
-    return refusal.status, refusal.body()
-
-
-def _answer(server: VisionlineServer, answer: tuple[int, Any]) -> Response:
-    """Bears the date of the server's own clock, as HTTP wants it."""
-    status, content = answer
-    headers = {"date": format_datetime(server.clock().astimezone(UTC), usegmt=True)}
-    if content is None:
-        return Response(status_code=status, headers=headers)
-    return Response(content, status, headers, "application/json; charset=utf-8")
-
-
-def _begin(server: VisionlineServer, call: Call) -> tuple[int, Any]:
+def _begin(server: VisionlineServer, call: Call) -> tuple[int, str | None]:
     try:
         told = json.loads(call.body)
     except ValueError:
@@ -143,7 +130,7 @@ def _begin(server: VisionlineServer, call: Call) -> tuple[int, Any]:
     return 201, json.dumps({"id": session.name, "accessKey": session.access_key})
 
 
-def _end(server: VisionlineServer, call: Call) -> tuple[int, Any]:
+def _end(server: VisionlineServer, call: Call) -> tuple[int, str | None]:
     """That it answers 201 is what two clients expect; that it has no body is believed."""
     if call.path["name"] != call.signer:
         raise refusals.not_yours()
@@ -151,13 +138,13 @@ def _end(server: VisionlineServer, call: Call) -> tuple[int, Any]:
     return 201, None
 
 
-def _doors(server: VisionlineServer, call: Call) -> tuple[int, Any]:
+def _doors(server: VisionlineServer, call: Call) -> tuple[int, str | None]:
     if set(call.query) - {"details"} or call.query.get("details", "true") not in ("true", "false"):
         raise refusals.bad_request("Only details=true or false is known here.", "details")
     return 200, json.dumps(server.list_doors(details=call.query.get("details") == "true"))
 
 
-def _find(server: VisionlineServer, call: Call) -> tuple[int, Any]:
+def _find(server: VisionlineServer, call: Call) -> tuple[int, str | None]:
     if set(call.query) == {"serialNumber"}:
         return 200, json.dumps(server.find_by_serial(call.query["serialNumber"]))
     if set(call.query) == {"guestDoor", "validTime"}:
@@ -165,9 +152,9 @@ def _find(server: VisionlineServer, call: Call) -> tuple[int, Any]:
     raise refusals.bad_request("Cards are found by serialNumber, or by guestDoor and validTime.")
 
 
-def _card(server: VisionlineServer, call: Call) -> tuple[int, Any]:
+def _card(server: VisionlineServer, call: Call) -> tuple[int, str | None]:
     return 200, json.dumps(server.card(call.path["number"]))
 
 
-def _order(server: VisionlineServer, call: Call) -> tuple[int, Any]:
+def _order(server: VisionlineServer, call: Call) -> tuple[int, str | None]:
     return 201, json.dumps(server.order(call.query, call.body))

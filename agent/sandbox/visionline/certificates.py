@@ -37,8 +37,7 @@ class Certificates:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the server's certificate, in hex."""
-        first = self._leaf_file.read_text().partition("-----END PRIVATE KEY-----")[2] or self._leaf_file.read_text()
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(_first_certificate(first))).hexdigest()
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(_first_certificate(self._leaf_file.read_text()))).hexdigest()
 
     def renew(self, *, another_authority: bool) -> None:
         """A new certificate for the server, of the same authority or of one that nobody knows."""

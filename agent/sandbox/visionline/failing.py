@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -11,18 +10,26 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from agent.sandbox.visionline import refusals
+from agent.sandbox.visionline.answers import answer, refused
 from agent.sandbox.visionline.faults import Fault, Incident
 from agent.sandbox.visionline.refusals import Refusal
 from agent.sandbox.visionline.server import VisionlineServer
 
 _PAGE = "<!doctype html><title>Visionline</title><p>Something went on."
+_UNDONE: dict[Fault, Callable[[], Refusal]] = {
+    Fault.REFUSED: refusals.out_of_order,
+    Fault.SERVER_ERROR: refusals.internal_error,
+    Fault.SESSION_FORGOTTEN: refusals.no_session,
+    Fault.WRONG_SIGNATURE: refusals.wrong_signature,
+    Fault.WRONG_DATE: refusals.wrong_date,
+}
 
 
 class Connections(Protocol):
     """The connections through which requests come."""
 
     def drop(self, client: object) -> None:
-        """Drop the connection of this client, as a cut wire does."""
+        """Cut the connection of this client."""
 
 
 async def failing(
@@ -31,60 +38,56 @@ async def failing(
     request: Request,
     connections: Connections,
     carry_out: Callable[[], Awaitable[Response]],
-    refuse: Callable[[Refusal], Response],
+    undone: Callable[[int], None],
 ) -> Response:
-    """What the request comes to that met this incident. `refuse` records that nothing was done."""
+    """What becomes of the request that met this incident.
+
+    `undone` records that it isn't carried out, and the status that is answered: 0 for none.
+    """
 
     async def carried_out() -> Response:
-        answer = await carry_out()
+        response = await carry_out()
         incident.carried_out.set()
-        return answer
+        return response
 
-    match incident.fault:
-        case Fault.REFUSED:
-            return refuse(refusals.out_of_order())
-        case Fault.SERVER_ERROR:
-            return refuse(refusals.internal_error())
-        case Fault.UNAVAILABLE:
-            refuse(refusals.internal_error())
-            return Response(status_code=503)
-        case Fault.SESSION_FORGOTTEN:
+    fault = incident.fault
+    if fault in _UNDONE:
+        refusal = _UNDONE[fault]()
+        if fault is Fault.SESSION_FORGOTTEN:
             server.forget_sessions()
-            return refuse(refusals.no_session())
-        case Fault.WRONG_SIGNATURE:
-            return refuse(refusals.wrong_signature())
-        case Fault.WRONG_DATE:
-            return refuse(refusals.wrong_date())
+        undone(refusal.status)
+        return refused(server.clock(), refusal)
+    match fault:
+        case Fault.UNAVAILABLE:
+            undone(503)
+            return answer(server.clock(), 503, None)
         case Fault.DROPPED:
-            refuse(refusals.internal_error())
+            undone(0)
             return _Cut(connections)
         case Fault.NO_ANSWER:
-            refuse(refusals.internal_error())
-            await incident.wait_for_release(_gone(request))
-            return _Cut(connections)
-        case Fault.CARRIED_OUT_NO_ANSWER:
-            await carried_out()
+            undone(0)
+            await incident.is_released(_gone(request))
             return _Cut(connections)
         case Fault.CARRIED_OUT_SILENT:
             await carried_out()
-            await incident.wait_for_release(_gone(request))
+            await incident.is_released(_gone(request))
             return _Cut(connections)
         case Fault.CARRIED_OUT_SERVER_ERROR:
             await carried_out()
-            return Response(refusals.internal_error().body(), 500, media_type="application/json")
+            return refused(server.clock(), refusals.internal_error())
         case Fault.HALF_ANSWER:
             return _Cut(connections, await carried_out())
         case Fault.NOT_JSON:
             return Response(_PAGE, (await carried_out()).status_code, media_type="text/html")
         case Fault.HELD_BEFORE:
-            await incident.wait_for_release()
-            return await carried_out()
+            return await carried_out() if await incident.is_released() else _Cut(connections)
         case Fault.HELD_ANSWER:
-            answer = await carried_out()
-            await incident.wait_for_release()
-            return answer
+            response = await carried_out()
+            return response if await incident.is_released() else _Cut(connections)
         case Fault.LATE:
             return _Cut(connections, afterwards=_late(incident, carried_out))
+    await carried_out()
+    return _Cut(connections)
 
 
 async def _gone(request: Request) -> None:
@@ -94,29 +97,26 @@ async def _gone(request: Request) -> None:
 
 
 async def _late(incident: Incident, carried_out: Callable[[], Awaitable[Response]]) -> None:
-    await incident.wait_for_release()
-    await carried_out()
+    if await incident.is_released():
+        await carried_out()
 
 
 class _Cut(Response):
     """Half of an answer, or nothing at all, and then the connection is cut. `afterwards` is done after that."""
 
     def __init__(
-        self, connections: Connections, answer: Response | None = None, afterwards: Awaitable[None] | None = None
+        self, connections: Connections, whole: Response | None = None, afterwards: Awaitable[None] | None = None
     ) -> None:
         super().__init__()
         self._connections = connections
-        self._answer = answer
+        self._whole = whole
         self._afterwards = afterwards
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._answer is not None:
-            body = bytes(self._answer.body)
-            await send(
-                {"type": "http.response.start", "status": self._answer.status_code, "headers": self._answer.raw_headers}
-            )
-            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-            await asyncio.sleep(0)
+        if (whole := self._whole) is not None:
+            half = bytes(whole.body)[: len(whole.body) // 2]
+            await send({"type": "http.response.start", "status": whole.status_code, "headers": whole.raw_headers})
+            await send({"type": "http.response.body", "body": half, "more_body": True})
         self._connections.drop(scope["client"])
         while (await receive())["type"] != "http.disconnect":
             pass

@@ -68,29 +68,30 @@ class Incident:
         self.carried_out = threading.Event()
         """What the request asked for was done, or refused for reasons of its own."""
         self._lock = threading.Lock()
-        self._released = False
+        self._released: bool | None = None
         self._waking: list[Callable[[], object]] = []
 
     def release(self) -> None:
         """Let go what is held, now and from now on."""
-        with self._lock:
-            self._released = True
-            for wake in self._waking:
-                wake()
+        self._end(released=True)
 
-    async def wait_for_release(self, gone: Awaitable[None] | None = None) -> None:
-        """Wait until it is released, or until `gone` is over."""
-        released = asyncio.Event()
+    def abandon(self) -> None:
+        """What is held is never carried out and never answered."""
+        self._end(released=False)
+
+    async def is_released(self, gone: Awaitable[None] | None = None) -> bool:
+        """Wait until it is released, or else until it is abandoned or `gone` is over."""
+        ended = asyncio.Event()
         loop = asyncio.get_running_loop()
 
         def wake() -> None:
-            loop.call_soon_threadsafe(released.set)
+            loop.call_soon_threadsafe(ended.set)
 
         with self._lock:
-            if self._released:
-                released.set()
+            if self._released is not None:
+                ended.set()
             self._waking.append(wake)
-        waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(released.wait())]
+        waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(ended.wait())]
         if gone is not None:
             waiting.append(asyncio.ensure_future(gone))
         try:
@@ -100,6 +101,14 @@ class Incident:
                 self._waking.remove(wake)
             for task in waiting:
                 task.cancel()
+        return self._released is True
+
+    def _end(self, *, released: bool) -> None:
+        with self._lock:
+            if self._released is None:
+                self._released = released
+            for wake in self._waking:
+                wake()
 
 
 class Faults:
@@ -137,8 +146,16 @@ class Faults:
 
     def clear(self) -> None:
         """Nothing fails any more, and all that is held is let go."""
+        for incident in self._forget():
+            incident.release()
+
+    def close(self) -> None:
+        """Nothing fails any more, and what is held is abandoned."""
+        for incident in self._forget():
+            incident.abandon()
+
+    def _forget(self) -> list[Incident]:
         with self._lock:
             self._coming.clear()
-            held, self._all = self._all, []
-        for incident in held:
-            incident.release()
+            met, self._all = self._all, []
+        return met

@@ -64,33 +64,16 @@ class Ledger:
             if room in card.rooms and self._times.moment(card.starts) <= moment < self._times.moment(card.expires)
         ]
 
-    def decide(self, order: Order, now: datetime) -> Made:
-        """What the order comes to.
+    def draft(self, order: Order, uids: tuple[str, ...], now: datetime, *, image_length: int) -> Card:
+        """The card that the order comes to, which isn't entered yet.
 
         Raises:
             Refusal: it can't be carried out, see the table.
         """
-        if order.is_staff:
-            return "staff"
-        if order.override:
-            return "override"
-        if self._guests_before(order, now):
-            if not order.joins:
-                raise guests_there()
-            return "join"
-        if order.joins and order.override is False:
-            raise nobody_to_join()
-        return "first"
-
-    def make(self, order: Order, made: Made, uids: tuple[str, ...], now: datetime, *, image_length: int) -> Card:
-        """Make the card, and void what it voids: all of it is kept, or nothing.
-
-        A card's earlier content is overwritten by the new.
-        """
-        card = Card(
+        return Card(
             number=max(self._cards, default=_FIRST_NUMBER - 1) + 1,
             way=order.way,
-            made=made,
+            made=self._decided(order, now),
             card_format=order.card_format,
             starts=order.starts,
             expires=order.expires,
@@ -102,15 +85,30 @@ class Ledger:
             image_length=image_length,
             issued=0 if order.way == "registered" else 1,
         )
-        changed = [self._after(old, card) for old in self._cards.values()]
+
+    def enter(self, card: Card) -> None:
+        """Enter a draft, and void what it voids, earlier content of the same card too: all is kept, or nothing."""
+        changed = (self._after(old, card) for old in self._cards.values())
         self._keep(card, *(new for new in changed if new != self._cards[new.number]))
-        return card
 
     def mark(self, number: int, **flags: bool) -> Card:
         """Set flags of a card (cancelled, discarded, overridden, overwritten, pending_auto_update)."""
         card = replace(self.get(number), **flags)  # type: ignore[arg-type]
         self._keep(card)
         return card
+
+    def _decided(self, order: Order, now: datetime) -> Made:
+        if order.is_staff:
+            return "staff"
+        if order.override:
+            return "override"
+        if self._guests_before(order, now):
+            if not order.joins:
+                raise guests_there()
+            return "join"
+        if order.joins and order.override is False:
+            raise nobody_to_join()
+        return "first"
 
     def _after(self, old: Card, new: Card) -> Card:
         return replace(

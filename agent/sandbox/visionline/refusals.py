@@ -118,6 +118,11 @@ def card_too_small() -> Refusal:
     return Refusal(409, 40906, "The card on the encoder is too small for this format.", "encoders")
 
 
+def not_written() -> Refusal:
+    """The card was taken away while it was written, or refused a page."""
+    return Refusal(409, 40907, "The card on the encoder could not be written.", "encoders")
+
+
 def out_of_order() -> Refusal:
     """Made to fail on demand, before anything was done."""
     return Refusal(409, 40999, "The server was told to refuse this.")

@@ -19,15 +19,18 @@ from agent.sandbox.visionline.orders import Order, read_order, serial_of, uid_of
 from agent.sandbox.visionline.sessions import Sessions
 from agent.sandbox.visionline.store import Store
 from agent.sandbox.visionline.times import PropertyTime
+from drivers.tags.link import Refused, TagLost
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that came, without anything secret: its step, and the names and values of an order's switches."""
+    """A request that came, without anything secret. `switches` are an order's parameters, but for the encoder."""
 
     step: str
     status: int
-    """What was answered, or would have been; 0 where nothing was done."""
+    """What was answered, or would have been; 0 where nothing was done and nothing answered."""
+    done: bool
+    """Whether it was carried out."""
     switches: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -64,7 +67,7 @@ class VisionlineServer:
         self.serials: Literal["either", "suffixed", "bare"] = "either"
         """In which form a serial number finds its card: one client looks for it with ff behind it, another without."""
         self.asked: list[Asked] = []
-        """All requests whose signature was right, those that a fault kept from being carried out as well."""
+        """All requests for something that there is, refused ones and those that met a fault as well."""
         self._lock = threading.RLock()
         self._secret = store.secret()
         self._ledger = Ledger(store, self.doors, self.times)
@@ -116,8 +119,8 @@ class VisionlineServer:
         return card.doors
 
     def close(self) -> None:
-        """Let go whoever waits."""
-        self.heal()
+        """Whoever waits, waits no longer; nothing that is held is carried out any more."""
+        self.faults.close()
         for encoder in self.encoders.values():
             encoder.close()
 
@@ -135,9 +138,9 @@ class VisionlineServer:
             card = self._write_natively(order, length)
         else:
             with self._lock:
-                made = self._ledger.decide(order, self.clock())
                 made_of = 0 if order.way == "registered" else length
-                card = self._ledger.make(order, made, order.uids, self.clock(), image_length=made_of)
+                card = self._ledger.draft(order, order.uids, self.clock(), image_length=made_of)
+                self._ledger.enter(card)
         return self._told(card, with_image=card.way == "image")
 
     def find_by_serial(self, serial: str) -> list[dict[str, Any]]:
@@ -172,25 +175,27 @@ class VisionlineServer:
         return self._told(card, with_image=self.gives_image_again and card.way == "image")
 
     def _write_natively(self, order: Order, length: int) -> Card:
+        """Have the encoder write the card. It is entered once that is done: what fails has voided nothing."""
         encoder = self.encoders.get(order.encoder)
         if encoder is None:
             raise refusals.unknown_encoder()
         if not encoder.online:
             raise refusals.encoder_offline()
-        with self._lock:
-            self._ledger.decide(order, self.clock())
         lying = encoder.wait_for_card(self.patience_s)
         if lying is None:
             raise refusals.no_card()
-        uid = lying.uid().hex()
         with self._lock:
+            uid = lying.uid().hex()
             if room_on(lying) < length:
                 raise refusals.card_too_small()
             if not order.overwrites_valid and self.opens(uid, user_memory(lying)):
                 raise refusals.card_in_use()
-            made = self._ledger.decide(order, self.clock())
-            card = self._ledger.make(order, made, (uid,), self.clock(), image_length=length)
-            write(lying, image(self._secret, card))
+            card = self._ledger.draft(order, (uid,), self.clock(), image_length=length)
+            try:
+                write(lying, image(self._secret, card))
+            except (Refused, TagLost):
+                raise refusals.not_written() from None
+            self._ledger.enter(card)
         return card
 
     def _listed(self, cards: Iterable[Card]) -> list[dict[str, Any]]:
