@@ -76,10 +76,13 @@ class VisionlineOrder:
 
 @dataclass(frozen=True)
 class ServiceOrder:
-    """A credential that the credential service is to have encoded, by an encoder of its own."""
+    """A credential that the credential service is to have encoded, by an encoder of its own.
+
+    `number` is its card number, if it has one: a service that changes it in carrying out the order has no other order.
+    """
 
     acs_credential_id: str
-    number: str | None = field(default=None, repr=False)
+    number: str | None = field(default=None, repr=False, compare=False)
 
 
 Content = CardNumber | CardImage | KeyOrder | VisionlineOrder | ServiceOrder

@@ -92,8 +92,12 @@ async def running_agent(
     *,
     encoders: Sequence[dict[str, Any]] = (VIRTUAL,),
     claims: dict[str, Any] | None = None,
+    kind: str = "bridge",
 ) -> AsyncIterator[Running]:
-    """Run an agent against this service until the block ends. `encoders` are `[[encoder]]` tables, `claims` its own."""
+    """Run an agent against this service until the block ends. `encoders` are `[[encoder]]` tables, `claims` its own.
+
+    `kind` is what the service is.
+    """
     (folder / "api-key").write_text(key)
     config = check(
         {
@@ -101,6 +105,7 @@ async def running_agent(
                 "endpoint": service_url,
                 "api_key_file": str(folder / "api-key"),
                 "poll_interval_s": 0.05,
+                "kind": kind,
             },
             "journal": {"path": str(folder / "journal.sqlite3")},
             "desk": {"listen": "127.0.0.1:0", "socket": str(folder / "control.sock")},
