@@ -28,7 +28,7 @@ from agent.holders import holders
 from agent.journal import Card, IllegalStep, Job, JobState, Journal, JournalError
 from agent.service import LONGEST_WITH_A_CARD_S, Gone, Refused, Service, ServiceError
 from agent.wanted import NotEncodable, Wanted, asks_for_cards, deleted, makes_by_order, takes_too_long, wont_say
-from drivers.content import CardNumber, Content, KeyOrder, Order
+from drivers.content import CardNumber, Content, KeyOrder, Order, ServiceOrder
 from drivers.encoder import CardState, Encoder, EncodeRequest, EncodeResult, FoundCard, OrderNote, Progress
 from drivers.errors import (
     CredentialCannotBeReissued,
@@ -335,11 +335,18 @@ class _Encoding:
             raise NotEncodable(f"The service's data on this credential can't be read: {answer.problem}.")
         credential = read(self._job.credential) if isinstance(answer, ServiceError) else answer
         decision = decide(credential, clock.now(), asked=self._job.asked)
-        if decision.action is not Action.ENCODE and not consented(decision, self._job):
+        if decision.action is not Action.ENCODE and not self._goes_on(decision):
             raise NotEncodable(decision.reason)
         if self._content_now(credential) != self._content:
             raise _ContentChanged("The credential was changed at the service.")
         return credential
+
+    def _goes_on(self, decision: Decision) -> bool:
+        """Whether the job goes on in spite of it. That the service has a credential as issued, which it was ordered to
+        encode, may be what became of the order."""
+        if decision.code == "not_waiting" and isinstance(self._content, ServiceOrder):
+            return self._journal.order_of(self._job.job_id) is not None
+        return consented(decision, self._job)
 
     def _content_now(self, credential: Credential) -> Content | None:
         """What is to be written by the service's latest word; the doors are those of before where it is away now."""
