@@ -1,4 +1,4 @@
-"""The suite for encoders of card numbers: tags that lie on a reader, and stripes that are swiped.
+"""The suite for encoders that write cards: tags that lie on a reader, and stripes that are swiped.
 
 Stripes have no UID: they go by the feeder's names, and results are held to what the feeder reads. Where a card is
 swiped, it is announced anew before each encoding, and a card that is pulled is a hand that swipes no more. Progress is
@@ -11,14 +11,18 @@ import pytest
 
 from drivers.conformance.common import DEADLINE_S, Recorder, one_minute
 from drivers.conformance.pulled import CardFeeder, PulledCards, uid_of
+from drivers.conformance.torn_images import TornImages
 from drivers.content import CardNumber, KeyOrder, ServiceOrder, VisionlineOrder
 from drivers.encoder import CardState, Encoder, EncodeRequest, FoundCard
 from drivers.errors import CredentialCannotBeReissued, IncompatibleCardFormat, NoCredentialOnEncoder
 
 
 @one_minute
-class EncoderConformance(PulledCards):
-    """What the agent relies on. The numbers may be others, where the encoder's layout can't hold these."""
+class EncoderConformance(PulledCards, TornImages):
+    """What the agent relies on. The numbers may be others, where the encoder's layout can't hold these.
+
+    Where the encoder offers to write vendors' images, the feeder is an `ImageFeeder`, too.
+    """
 
     def test_encodes_and_says_what_the_card_holds(self, encoder: Encoder, feeder: CardFeeder) -> None:
         """The result is what another reader finds."""

@@ -50,6 +50,14 @@ class TagHands:
         """The text of the tag's first NDEF record."""
         return text_on(self._cards[card])
 
+    def memory(self, card: str) -> bytes | None:
+        """All of the tag's user memory; None of a MIFARE Classic."""
+        return memory_of(self._cards[card])
+
+    def card(self, uid: str) -> VirtualType2 | VirtualClassic:
+        """The tag itself."""
+        return self._cards[uid]
+
 
 def text_on(card: VirtualType2 | VirtualClassic) -> str | None:
     """The text of the first NDEF record, None where there is none that reads."""
@@ -61,6 +69,24 @@ def text_on(card: VirtualType2 | VirtualClassic) -> str | None:
     except ndef.DecodeError:
         return None
     return str(record.text) if isinstance(record, ndef.TextRecord) else None
+
+
+_USER_BYTES = {
+    "Ultralight": 48,
+    "Ultralight EV1": 48,
+    "Ultralight EV1 128": 128,
+    "NTAG213": 144,
+    "NTAG215": 504,
+    "NTAG216": 888,
+}
+"""From page 4 on (NXP data sheets MF0ICU1, MF0ULX1, NTAG213/215/216)."""
+
+
+def memory_of(card: VirtualType2 | VirtualClassic) -> bytes | None:
+    """All of a Type 2 tag's user memory; None of a MIFARE Classic, on which no image goes."""
+    if not isinstance(card, VirtualType2):
+        return None
+    return bytes(card.memory[16 : 16 + _USER_BYTES[card.kind]])
 
 
 def _user_memory(card: VirtualType2 | VirtualClassic) -> bytes:

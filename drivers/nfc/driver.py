@@ -1,4 +1,4 @@
-"""PN532 and PN533 readers through nfcpy: NDEF on Type 2 tags (NTAG, Ultralight) and Type 4 tags.
+"""PN532 and PN533 readers through nfcpy: NDEF on Type 2 tags (NTAG, Ultralight) and Type 4 tags, images on the former.
 
 Proved against the simulated PN532 of this folder, which nfcpy and Debian's libnfc both take for one. Never tried on
 real hardware; of readers on USB even nfcpy's own frames were never seen here.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic import Field, field_validator
 
-from drivers.content import CardNumber
+from drivers.content import CardImage, CardNumber
 from drivers.encoder import Attached, Capabilities, Encoder, EncodeRequest, EncodeResult, FoundCard, Options
 from drivers.errors import EncoderCommunicationTimeout, EncoderNotOnline
 from drivers.nfc import greeting, usb
@@ -93,7 +93,7 @@ class NfcEncoder(Encoder):
     @property
     def capabilities(self) -> Capabilities:
         """See `Encoder.capabilities`."""
-        return Capabilities(contents=frozenset({CardNumber}), media=("MIFARE Ultralight", "NTAG", "Type 4"))
+        return Capabilities(contents=frozenset({CardNumber, CardImage}), media=("MIFARE Ultralight", "NTAG", "Type 4"))
 
     @property
     def device(self) -> str:

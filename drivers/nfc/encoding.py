@@ -1,14 +1,20 @@
-"""One encoding of one tag through nfcpy: look, bind, write, activate anew, read back."""
+"""One encoding of one tag through nfcpy: look, bind, write, activate anew, read back.
+
+Card numbers are NDEF messages, which nfcpy lays out. A vendor's image is none: `drivers.tags` writes it page by page.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drivers.content import CardNumber
+from drivers.content import CardImage, CardNumber
 from drivers.encoder import CardState, EncodeRequest, EncodeResult, FoundCard, Progress, Stage
 from drivers.errors import EncoderError, EncodingInterrupted, IncompatibleCardFormat, NoCredentialOnEncoder
 from drivers.layouts.ndef import Reading
 from drivers.nfc import codec
+from drivers.nfc.pages import NfcType2Link
+from drivers.tags import TagOptions, Type2Tag, encode_tag
+from drivers.tags.image import takes_no_image
 from drivers.tags.link import LinkError, Refused, TagLost
 
 if TYPE_CHECKING:  # nfcpy, which that imports, may be missing
@@ -28,17 +34,22 @@ def is_random(uid: bytes) -> bool:
 
 
 def encode_card(reader: Reader, request: EncodeRequest, noted: list[bytes]) -> EncodeResult:
-    """Put the request's card number on the tag; see `Encoder.encode`. The UID that is met goes to `noted`.
+    """Put the request's card number, or a vendor's image, on the tag; see `Encoder.encode`.
+
+    The UID that is met goes to `noted`.
 
     Raises:
         EncoderError: as `Encoder.encode` says.
     """
-    if not isinstance(request.content, CardNumber):
-        raise IncompatibleCardFormat(
-            "This encoder writes card numbers, not cards that only the vendor may make.",
-            next_step="Use the vendor's encoder for this credential.",
-        )
-    return _Encoding(reader, request, request.content, noted).run()
+    match request.content:
+        case CardNumber() as number:
+            return _Encoding(reader, request, number, noted).run()
+        case CardImage():
+            return encode_tag(_type2(reader, _sense(reader, noted)), TagOptions(), request)
+    raise IncompatibleCardFormat(
+        "This encoder writes card numbers and images, not cards that only the vendor may make.",
+        next_step="Use the vendor's encoder for this credential.",
+    )
 
 
 def scan_card(reader: Reader, noted: list[bytes]) -> FoundCard:
@@ -177,6 +188,17 @@ def _activate(reader: Reader, target: Target) -> Card:
             "This card is of a kind that the encoder can't write.", next_step="Take an NTAG or Type 4 card."
         )
     return reader.activate(target)
+
+
+def _type2(reader: Reader, target: Target) -> Type2Tag:
+    """The tag that was sensed, by its pages.
+
+    Raises:
+        IncompatibleCardFormat: it is of another kind.
+    """
+    if target.sel_res is None or target.sel_res & (_OTHER_PROTOCOLS | _MIFARE_CLASSIC):
+        raise takes_no_image("card of another kind")
+    return Type2Tag(NfcType2Link(reader, target))
 
 
 def _read(card: Card) -> Reading:

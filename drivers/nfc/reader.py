@@ -26,6 +26,7 @@ import nfc.clf.device
 import nfc.clf.pn532
 import nfc.clf.transport
 import nfc.tag
+import nfc.tag.tt2
 import nfc.tag.tt4
 
 from drivers.errors import EncoderCommunicationTimeout, EncoderError, EncoderNotOnline, IncompatibleCardFormat
@@ -138,6 +139,10 @@ class Reader:
         """
         with self.nfcpy():
             return Card(self, type(card.tag)(self._clf, target.remote)).message
+
+    def type2(self, target: Target) -> Any:
+        """nfcpy's own for the Type 2 tag that was sensed. Nothing is exchanged with it."""
+        return nfc.tag.tt2.Type2Tag(self._clf, target.remote)
 
     def _still_there(self, target: Target) -> None:
         """Tell a tag that holds no NDEF message from one that left while it was read."""

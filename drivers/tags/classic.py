@@ -11,6 +11,7 @@ from drivers.tags.area import Area, Pen
 from drivers.tags.blocks import BlockArea, NdefBlockArea, SectorKeys, Session
 from drivers.tags.content import NdefContent, field_content, first_unit
 from drivers.tags.factory_fresh import FactoryFresh
+from drivers.tags.image import takes_no_image
 from drivers.tags.link import ClassicLink, Refused
 from drivers.tags.options import ClassicKeys, TagOptions, key_bytes
 from drivers.tags.sectors import GENERAL_PURPOSE, SectorCount, data_blocks, trailer_of
@@ -41,10 +42,7 @@ class ClassicTag:
 
     def open_whole(self) -> tuple[str, Area]:
         """See `Tag.open_whole`: nothing is known of images for these cards, nor of the keys that they would need."""
-        raise IncompatibleCardFormat(
-            f"The card is a {self.medium}, and a vendor's image goes on MIFARE Ultralight and NTAG cards only.",
-            next_step="Take a MIFARE Ultralight EV1 card, or what else the vendor has for its locks, of those kinds.",
-        )
+        raise takes_no_image(self.medium)
 
     def _open_ndef(self, options: TagOptions) -> OpenedTag:
         layout = NdefContent(None)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from drivers.content import CardImage
 from drivers.encoder import CardState, FoundCard, Progress
-from drivers.errors import EncoderError, EncodingInterrupted
+from drivers.errors import EncoderError, EncodingInterrupted, IncompatibleCardFormat
 from drivers.tags.area import Area, PageArea
 from drivers.tags.change import Change
 from drivers.tags.content import DELIVERED, check_room
@@ -139,3 +139,11 @@ class ImageOnTag(Change):
     def _is_blank(self) -> bool:
         memory = self._area.head(self._area.size)
         return any(start.ljust(len(memory), b"\0") == memory for start in DELIVERED)
+
+
+def takes_no_image(kind: str) -> IncompatibleCardFormat:
+    """The error for a card of another kind than images are made for, as far as anybody tells."""
+    return IncompatibleCardFormat(
+        f"This is a {kind}, and a vendor's image goes on MIFARE Ultralight and NTAG cards only.",
+        next_step="Take a MIFARE Ultralight or NTAG card that the vendor's locks read.",
+    )

@@ -10,8 +10,9 @@ from drivers.conformance import EncoderConformance
 from drivers.content import CardNumber
 from drivers.encoder import Encoder, EncodeRequest, EncodeResult, FoundCard
 from drivers.errors import EncoderError, EncodingInterrupted, NoCredentialOnEncoder, UncategorizedError
+from drivers.virtual.cards import VirtualClassic, VirtualType2
 from drivers.virtual.driver import VirtualEncoder, VirtualOptions
-from tests.rig.cards import text_on
+from tests.rig.cards import memory_of, text_on
 
 
 class Honest(VirtualEncoder):
@@ -98,6 +99,12 @@ class Feeder:
 
     def holds(self, card: str) -> str | None:
         return text_on(self._encoder.card(card))
+
+    def memory(self, card: str) -> bytes | None:
+        return memory_of(self.card(card))
+
+    def card(self, card: str) -> VirtualType2 | VirtualClassic:
+        return self._encoder.card(card)
 
 
 def failures(driver: type[VirtualEncoder], test: str, *arguments: object) -> list[BaseException]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from drivers.conformance.hands import text_on
+from drivers.conformance.hands import memory_of, text_on
 from drivers.virtual.cards import VirtualClassic, VirtualType2, factory
 
-__all__ = ["fresh_card", "text_on"]
+__all__ = ["fresh_card", "memory_of", "text_on"]
 
 
 def fresh_card(kind: str, *, formatted: bool = True) -> VirtualType2 | VirtualClassic:

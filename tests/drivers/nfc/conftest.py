@@ -10,7 +10,7 @@ from drivers.nfc.simulator import Pn532
 from drivers.nfc.type4 import Type4InField
 from drivers.port.simulated import Line
 from drivers.virtual.cards import VirtualType2
-from tests.rig.cards import fresh_card, text_on
+from tests.rig.cards import fresh_card, memory_of, text_on
 
 TYPE4 = "Type 4"
 
@@ -63,6 +63,16 @@ class FieldFeeder:
 
     def holds(self, uid: str) -> str | None:
         return text_of(self._tags[uid])
+
+    def memory(self, uid: str) -> bytes | None:
+        tag = self._tags[uid]
+        return None if isinstance(tag, Type4InField) else memory_of(self.card(uid))
+
+    def card(self, uid: str) -> VirtualType2:
+        tag = self._tags[uid]
+        assert isinstance(tag, Type2InField)
+        assert isinstance(tag.memory, VirtualType2)
+        return tag.memory
 
 
 @pytest.fixture

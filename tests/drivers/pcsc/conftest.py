@@ -5,7 +5,7 @@ import pytest
 from drivers.pcsc.driver import PcscEncoder, PcscOptions
 from drivers.pcsc.simulator import SimulatedCard
 from drivers.virtual.cards import VirtualClassic, VirtualType2
-from tests.rig.cards import fresh_card, text_on
+from tests.rig.cards import fresh_card, memory_of, text_on
 from tests.rig.pcscd import Pcscd
 
 ACR122U = 4
@@ -38,6 +38,12 @@ class RigFeeder:
 
     def holds(self, uid: str) -> str | None:
         return text_on(self._cards[uid])
+
+    def memory(self, uid: str) -> bytes | None:
+        return memory_of(self.card(uid))
+
+    def card(self, uid: str) -> VirtualType2 | VirtualClassic:
+        return self._cards[uid]
 
 
 @pytest.fixture

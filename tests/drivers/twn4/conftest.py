@@ -10,14 +10,6 @@ from drivers.port.simulated import Line
 from drivers.twn4.driver import Twn4Encoder, Twn4Options
 from drivers.twn4.reader import Reader
 from drivers.twn4.simulator import SimulatedTwn4
-from drivers.virtual.cards import VirtualClassic, VirtualType2
-
-
-class FieldFeeder(TagHands):
-    """Lays virtual tags into a simulated reader's field."""
-
-    def card(self, uid: str) -> VirtualType2 | VirtualClassic:
-        return self._cards[uid]
 
 
 @pytest.fixture
@@ -31,8 +23,8 @@ def kind() -> str:
 
 
 @pytest.fixture
-def feeder(device: SimulatedTwn4, kind: str) -> FieldFeeder:
-    return FieldFeeder(device, kind)
+def feeder(device: SimulatedTwn4, kind: str) -> TagHands:
+    return TagHands(device, kind)
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from drivers.conformance import TagHands
 from drivers.port.simulated import Line
 from drivers.twn4.simulator import SimulatedTwn4
 from tests.agent.guests import create, delete, issued
-from tests.drivers.twn4.conftest import FieldFeeder
 from tests.rig.agent import running_agent
 from tests.rig.sandbox import running_sandbox
 
@@ -25,7 +25,7 @@ def line(device: SimulatedTwn4) -> Iterator[Line]:
 @pytest.mark.parametrize("number", ["164d29dc4a09b65f", None])
 @pytest.mark.promise(1)
 async def test_a_credential_is_issued(
-    tmp_path: Path, line: Line, device: SimulatedTwn4, feeder: FieldFeeder, kind: str, number: str | None
+    tmp_path: Path, line: Line, device: SimulatedTwn4, feeder: TagHands, kind: str, number: str | None
 ) -> None:
     encoder = {"name": "Desk", "driver": "twn4", "options": {"port": line.port, "timeout_s": 10}}
     with running_sandbox(cards=0) as sandbox, sandbox.client() as service:

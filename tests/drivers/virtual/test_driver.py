@@ -9,8 +9,9 @@ from drivers.conformance import EncoderConformance
 from drivers.content import CardNumber
 from drivers.encoder import CardState, EncodeRequest, FoundCard
 from drivers.errors import EncoderNotOnline, EncodingInterrupted, IncompatibleCardFormat
+from drivers.virtual.cards import VirtualClassic, VirtualType2
 from drivers.virtual.driver import VirtualEncoder, VirtualOptions
-from tests.rig.cards import text_on
+from tests.rig.cards import memory_of, text_on
 
 NUMBER = "4071882619550042"
 
@@ -43,6 +44,12 @@ class TrayFeeder:
 
     def holds(self, uid: str) -> str | None:
         return text_on(self._encoder.card(uid))
+
+    def memory(self, uid: str) -> bytes | None:
+        return memory_of(self.card(uid))
+
+    def card(self, uid: str) -> VirtualType2 | VirtualClassic:
+        return self._encoder.card(uid)
 
 
 class TestVirtualEncoder(EncoderConformance):
