@@ -11,6 +11,7 @@ from starlette.routing import Route
 from agent.desk.answers import Refusal, success
 from agent.desk.inputs import TrayInput, body_of
 from agent.operations import Operations
+from drivers.encoder import Encoder
 
 
 @runtime_checkable
@@ -33,6 +34,12 @@ class Tray(Protocol):
 _SHOWN = 12
 
 
+def tray_of(encoder: Encoder) -> Tray | None:
+    """The encoder's tray of virtual cards: its own, or that of the card encoder by which it has cards written."""
+    inner = getattr(encoder, "card_encoder", encoder)
+    return inner if isinstance(inner, Tray) else None
+
+
 class TrayApi:
     """`/api/tray...`."""
 
@@ -51,9 +58,9 @@ class TrayApi:
         """GET /api/tray: the newest cards, and the one that lies on the encoder."""
         return success(
             trays=[
-                {"encoder": station.name, "cards": _shown(station.encoder.tray())}
+                {"encoder": station.name, "cards": _shown(tray.tray())}
                 for station in self._operations.stations
-                if isinstance(station.encoder, Tray)
+                if (tray := tray_of(station.encoder)) is not None
             ]
         )
 
@@ -74,8 +81,8 @@ class TrayApi:
 
     def _tray(self, name: str) -> Tray:
         for station in self._operations.stations:
-            if station.name == name and isinstance(station.encoder, Tray):
-                return station.encoder
+            if station.name == name and (tray := tray_of(station.encoder)) is not None:
+                return tray
         raise Refusal(404, "tray_not_found", "This encoder has no tray of virtual cards.")
 
 

@@ -24,6 +24,7 @@ PEOPLE = (
     "Greta Lindqvist",
     "Hugo Marchetti",
 )
+TIME_ZONE = "Europe/Berlin"
 ROOMS = ("101", "102", "103", "201", "202", "203", "204", "301", "302", "303", "304", "401")
 
 _SYSTEMS = {
@@ -78,7 +79,7 @@ class Hotel:
             "image_url": f"https://example.com/{key}.png",
             "image_alt_text": f"{vendor} logo",
             "is_credential_manager": False,
-            "location": {"time_zone": "Europe/Berlin"},
+            "location": {"time_zone": TIME_ZONE},
             "errors": [],
             "warnings": [],
         }

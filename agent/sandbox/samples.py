@@ -74,19 +74,25 @@ def _awkward(hotel: Hotel, key: str, name: str, person: str, **members: Any) -> 
 
 
 def _visionline(hotel: Hotel) -> Iterator[Resource]:
-    first = _room_card(hotel, "204", "Room 204, first card", "Alma Brandt", {"override": True})
+    """A guest's first card and one that joins it, one that joins by itself, a staff's, and one that isn't valid."""
+    first = _room_card(hotel, "Room 204, first card", "Alma Brandt", ("204",), {"override": True})
     yield first
     joined = {"joiner_acs_credential_ids": [first.body["acs_credential_id"]]}
-    yield _room_card(hotel, "204", "Room 204, second card", "Birger Holm", {}, **joined)
-    yield _room_card(hotel, "301", "Room 301, no longer valid", "Chiara Fontana", {}, is_valid=False)
+    yield _room_card(hotel, "Room 204, second card", "Birger Holm", ("204",), {}, **joined)
+    yield _room_card(hotel, "Room 103, family card", "Farid Nassar", ("103",), {}, auto_join=True)
+    name, floor, told = "Housekeeping, second floor", ("201", "202", "203", "204"), {"card_format": "TLCode"}
+    yield _room_card(hotel, name, "Edda Sommer", floor, told, card_function_type="staff")
+    yield _room_card(hotel, "Room 301, no longer valid", "Chiara Fontana", ("301",), {}, is_valid=False)
 
 
-def _room_card(hotel: Hotel, room: str, name: str, person: str, write_only: Body, **metadata: Any) -> Resource:
+def _room_card(hotel: Hotel, name: str, person: str, rooms: tuple[str, ...], told: Body, **metadata: Any) -> Resource:
     resource = _card(hotel, "rooms", name, person, hotel.at(timedelta(hours=-3)))
-    doors = [hotel.doors[door] for door in (f"Room {room}", "Main entrance", "Lift")]
+    doors = [hotel.doors[door] for door in (*(f"Room {room}" for room in rooms), "Main entrance", "Lift")]
     shown = {"card_function_type": "guest", "is_valid": True, **visionline_doors(doors), **metadata}
-    told = {"card_format": "TLCode", **write_only}
-    private = {"allowed_acs_entrance_ids": [d["acs_entrance_id"] for d in doors], "visionline_metadata": told}
+    private = {
+        "allowed_acs_entrance_ids": [door["acs_entrance_id"] for door in doors],
+        "visionline_metadata": {"card_format": "rfid48", **told},
+    }
     return Resource(resource.body | {"visionline_metadata": shown}, private)
 
 

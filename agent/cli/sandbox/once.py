@@ -102,7 +102,7 @@ def _is_done(agent: Agent, clerk: Clerk) -> bool:
     journal = agent.journal
     if agent.polling.last_pass_at is None or journal.next_report_at() is not None:
         return False
-    return not any(station.job for station in agent.stations) and clerk.next_job() is None
+    return not any(station.job for station in agent.stations) and not clerk.has_work()
 
 
 async def _fates(agent: Agent) -> AsyncIterator[Fate]:

@@ -67,6 +67,8 @@ def test_once_issues_what_may_be_issued():
     assert why == {
         "Room 204, first card": "no_encoder_for_it",
         "Room 204, second card": "no_encoder_for_it",
+        "Room 103, family card": "no_encoder_for_it",
+        "Housekeeping, second floor": "no_encoder_for_it",
         "Room 301, no longer valid": "visionline_invalid",
         "Spa card of last week": "expired",
         "Garage card, given up": "being_deleted",

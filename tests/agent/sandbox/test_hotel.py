@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from agent.sandbox.building import hotel_id
 from agent.sandbox.hotel import fill_hotel
 from agent.sandbox.kinds import CREDENTIAL, UNMANAGED_CREDENTIAL
 from agent.sandbox.moments import parse
 from agent.sandbox.store import Query, Store
+from agent.sandbox.visionline.doors import hotel_doors
 from tests.rig.sandbox import running_sandbox
 
 
@@ -43,6 +45,8 @@ def test_one_of_each_awkward_kind(hotel: list[dict[str, Any]]) -> None:
     joined = by_id[only(joiner["visionline_metadata"]["joiner_acs_credential_ids"])]
     assert joined["external_type"] == joiner["external_type"] == "visionline_card"
     assert only([c for c in hotel if c.get("visionline_metadata", {}).get("is_valid") is False])
+    assert only([c for c in hotel if c.get("visionline_metadata", {}).get("auto_join")])
+    assert only([c for c in hotel if c.get("visionline_metadata", {}).get("card_function_type") == "staff"])
     assert only([c for c in hotel if parse(c["ends_at"]) < now])
     for code in ("being_deleted", "needs_to_be_reissued", "unknown_issue_with_acs_credential"):
         assert only([c for c in hotel if code in codes(c)])
@@ -84,3 +88,23 @@ def test_an_unmanaged_card_is_listed_apart() -> None:
         assert client.get("/acs/credentials/unmanaged/get", params=asked).json()["acs_credential"] == unmanaged
         assert client.get("/acs/credentials/get", params=asked).status_code == 404
         assert service.store.get(UNMANAGED_CREDENTIAL, unmanaged["acs_credential_id"])
+
+
+def test_what_is_told_of_visionline_cards_is_not_sent_back() -> None:
+    store = Store()
+    fill_hotel(store)
+    resources = [
+        store.get(CREDENTIAL, hotel_id(f"credential {name}"))
+        for name in ("Room 204, first card", "Housekeeping, second floor")
+    ]
+    told = [resource.private["visionline_metadata"] for resource in resources if resource]
+    assert told == [{"card_format": "rfid48", "override": True}, {"card_format": "TLCode"}]
+    assert not {"card_format", "override"} & {key for r in resources if r for key in r.body["visionline_metadata"]}
+
+
+def test_the_rooms_doors_are_those_of_the_visionline_server() -> None:
+    with running_sandbox() as service, service.client() as client:
+        entrances = client.get("/acs/entrances/list").json()["acs_entrances"]
+    there = {door.name: door.kind for door in hotel_doors()}
+    told = [e["visionline_metadata"] for e in entrances if "visionline_metadata" in e]
+    assert {m["door_name"]: m["door_category"] for m in told} == there
