@@ -25,6 +25,8 @@ class NetworkEncoder:
     def __init__(self, name: str) -> None:
         self.name = name
         self.online = True
+        self.waited_for = threading.Event()
+        """Whether an order has asked for a card, so that whoever is to lay one there can wait for that."""
         self._changed = threading.Condition()
         self._card: VirtualType2 | None = None
         self._made = 0
@@ -51,6 +53,7 @@ class NetworkEncoder:
     def wait_for_card(self, patience_s: float) -> VirtualType2 | None:
         """The card that lies there, or that somebody lays there in this time."""
         with self._changed:
+            self.waited_for.set()
             self._changed.wait_for(lambda: self._card is not None or self._closing, patience_s)
             return self._card
 

@@ -20,6 +20,7 @@ from agent.sandbox.visionline.sessions import Sessions
 from agent.sandbox.visionline.store import Store
 from agent.sandbox.visionline.times import PropertyTime
 from drivers.tags.link import Refused, TagLost
+from drivers.virtual.cards import VirtualType2
 
 
 @dataclass(frozen=True)
@@ -184,18 +185,21 @@ class VisionlineServer:
         lying = encoder.wait_for_card(self.patience_s)
         if lying is None:
             raise refusals.no_card()
-        with self._lock:
-            uid = lying.uid().hex()
-            if room_on(lying) < length:
-                raise refusals.card_too_small()
-            if not order.overwrites_valid and self.opens(uid, user_memory(lying)):
-                raise refusals.card_in_use()
-            card = self._ledger.draft(order, (uid,), self.clock(), image_length=length)
-            try:
-                write(lying, image(self._secret, card))
-            except (Refused, TagLost):
-                raise refusals.not_written() from None
-            self._ledger.enter(card)
+        try:
+            with self._lock:
+                return self._written(order, lying, length)
+        except (Refused, TagLost):
+            raise refusals.not_written() from None
+
+    def _written(self, order: Order, lying: VirtualType2, length: int) -> Card:
+        uid = lying.uid().hex()
+        if room_on(lying) < length:
+            raise refusals.card_too_small()
+        if not order.overwrites_valid and self.opens(uid, user_memory(lying)):
+            raise refusals.card_in_use()
+        card = self._ledger.draft(order, (uid,), self.clock(), image_length=length)
+        write(lying, image(self._secret, card))
+        self._ledger.enter(card)
         return card
 
     def _listed(self, cards: Iterable[Card]) -> list[dict[str, Any]]:
