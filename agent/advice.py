@@ -6,7 +6,7 @@ Pure. `Job.reason` says what has happened; this says what comes next.
 from __future__ import annotations
 
 from agent.credential import NEEDS_TO_BE_REISSUED, UNKNOWN_ISSUE, WAITING_TO_BE_ISSUED
-from agent.journal import JOURNAL_LOST, Job, JobState
+from agent.journal import JOURNAL_LOST, ORDER_UNKNOWN, Job, JobState
 from drivers.errors import CATALOGUE
 
 JOINS = "joins"
@@ -48,6 +48,10 @@ BY_CODE: dict[str, str] = {
     "orphaned": "",
     "conflict": "",
     "encoding_interrupted": "",
+    ORDER_UNKNOWN: "With {card} on {encoder}, `card-encoder encode {id}` has the vendor's system asked what became of "
+    "it. Where that can't tell, see there yourself: with --overwrite it is ordered once more, which voids what came of "
+    f"the first order. For another card: {_ANOTHER_CARD}.",
+    "order_lost": "See at the vendor's system whether its key was made; then `card-encoder resume {job}`.",
     "given_up": "To try again: " + _ENCODE_NEXT,
     "card_given_up": "Put another card on the encoder.",
     "not_synced": "It is encoded when the provider has it. If it stays so, tell whoever runs the credential service.",
@@ -87,7 +91,8 @@ def next_step(job: Job, code: str | None = None) -> str:
     if job.seen_to_by is not None:
         return f"Nothing: it was seen to by {job.seen_to_by}."
     if job.state is JobState.WRITING:
-        text = BY_STATE[job.state]  # whatever has come in between: that card has to be read
+        # Whatever has come in between: that card has to be read, or its order to be found.
+        text = BY_CODE[ORDER_UNKNOWN] if code == ORDER_UNKNOWN else BY_STATE[job.state]
     elif job.state is JobState.CLAIMED and code in CATALOGUE:
         text = CATALOGUE[code].default_next_step.replace("reencode ID", "reencode {id}")
     elif job.state is JobState.CLAIMED and job.issued and not job.replace_card and not job.by_order:

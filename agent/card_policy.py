@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from agent.config import Overwrite
 from agent.credential import Credential
 from agent.journal import Card, CardStanding, Job, JobState
-from drivers.encoder import CardState, FoundCard
+from drivers.encoder import CardState, FoundCard, OrderNote
 from drivers.errors import BridgeDisconnected, CredentialCannotBeReissued, EncoderError, IncompatibleCardFormat
 
 
@@ -26,24 +26,33 @@ class Knowledge:
     """What is known of the card beyond its own content.
 
     `row` is what the journal has on it: nothing where it has no UID. `holders` are credentials, other than the one to
-    be encoded, that live on it according to the service; None where the service could not be asked.
+    be encoded, that live on it according to the service; None where the service could not be asked. `ordered` is what
+    is known of the order by which the journal has it.
     """
 
     row: Card | None
     holders: tuple[str, ...] | None
+    ordered: OrderNote | None = None
 
 
-def _is_own(found: FoundCard, row: Card | None, acs_credential_id: str) -> bool:
-    """Whether the journal has the card as this credential's, and the card doesn't say otherwise.
+def _is_own(found: FoundCard, row: Card | None, acs_credential_id: str, ordered: OrderNote | None = None) -> bool:
+    """Whether the journal has the card as this credential's, and neither the card nor its vendor says otherwise.
 
     What an interrupted write left may be unreadable, or nothing. Else content that can't be read, and in any case a
-    number that this desk did not write, may mean that somebody has used the card since.
+    number that this desk did not write, may mean that somebody has used the card since. A vendor's key has the card's
+    own number, whosever it is: that it is another one than was ordered tells the same.
     """
-    if row is None or row.acs_credential_id != acs_credential_id:
+    if row is None or row.acs_credential_id != acs_credential_id or is_another_key(found, ordered):
         return False
     if found.state is CardState.BLANK or (row.standing is CardStanding.UNKNOWN and found.state is CardState.FOREIGN):
         return True
     return (found.card_number or "").casefold() == (row.card_number or "").casefold()
+
+
+def is_another_key(found: FoundCard, ordered: OrderNote | None) -> bool:
+    """Whether the card is a live key by the vendor's word, and not the one that came of this order."""
+    its_id, ours = (found.vendor or {}).get("card_id"), ordered and ordered.facts.get("card_id")
+    return found.live and its_id is not None and ours is not None and str(its_id) != str(ours)
 
 
 def _is_others(row: Card | None, credential: Credential) -> bool:
@@ -72,8 +81,8 @@ def refusal(
     A card without a UID is judged by what it holds alone. What can't be told of it: that it was written a moment ago,
     or that it is the one on which writing was interrupted; and of a blank one, whose it was.
     """
-    row = known.row
-    if job.overwrite or overwrite == "always" or _is_own(found, row, credential.acs_credential_id):
+    row, ordered = known.row, known.ordered
+    if job.overwrite or overwrite == "always" or _is_own(found, row, credential.acs_credential_id, ordered):
         return None
     if known.holders:
         torn = row is not None and (row.acs_credential_id, row.standing) == (known.holders[0], CardStanding.UNKNOWN)
@@ -94,6 +103,7 @@ def refusal(
         found.state is CardState.NUMBER
         and found.card_number == wanted == credential.card_number
         and not _is_others(row, credential)
+        and not is_another_key(found, ordered)
     ):
         return None  # it is this credential's own already
     if found.live:
@@ -118,17 +128,20 @@ def refusal(
     return None
 
 
-def fate_refusal(job: Job, *, can_tell: bool) -> EncoderError | None:
+def fate_refusal(job: Job, ordered: OrderNote | None, *, can_tell: bool) -> EncoderError | None:
     """Why nothing may be ordered of somebody else's system while what became of an earlier order isn't known.
 
-    `can_tell`: the encoder can read what a key is, or the system can be asked. Where neither is so, only a person can
-    find out whether a key came of it: another order would void what other guests hold.
+    `ordered` is what was noted of that. `can_tell`: the encoder can read what a key is, or the system can be asked.
+    Where neither is so, only a person can find out whether a key came of it: another order would void what other
+    guests hold.
     """
-    if job.overwrite or job.state is not JobState.WRITING or can_tell:
+    unknown = job.state is JobState.WRITING or ordered is not None
+    if job.overwrite or not unknown or can_tell:
         return None
     return IncompatibleCardFormat(
         "A key was ordered, and whether it was made is not known: this encoder can't read keys.",
-        next_step=_CONFIRM,
+        next_step="See at the vendor's system whether it was made. `card-encoder encode "
+        f"{job.acs_credential_id} --overwrite` orders it once more, which voids what came of the first order.",
         reason="unknown_content",
     )
 

@@ -50,6 +50,7 @@ class Choice:
         self._found: FoundCard | None = None
         self._refused: int | None = None
         self._rest = Rest()
+        self._waited_for: set[int] = set()
 
     @property
     def scope(self) -> Scope:
@@ -75,7 +76,22 @@ class Choice:
         )
         if job is None or self._rest.is_for(job) or (not job.picked and self.spent is not None):
             return None
-        return None if job.job_id == self._refused else job
+        if job.job_id == self._refused or (self._sees_nothing and self._is_left_alone(job)):
+            return None
+        return job
+
+    @property
+    def _sees_nothing(self) -> bool:
+        """Whether a key may be made of whatever card lies there, or of none: somebody has to be there then.
+
+        One that can't find out what became of an order doesn't get so far: see `fate_refusal`.
+        """
+        can = self._encoder.capabilities
+        return can.recalls and not can.presence and not can.scans
+
+    def _is_left_alone(self, job: Job) -> bool:
+        """What was begun comes before all else; but who picked it then may be gone by now."""
+        return job.state is JobState.WRITING and job.job_id not in self._waited_for
 
     def card_came(self) -> None:
         """Another card lies there: nothing that was known of an earlier one holds for it, however that went away."""
@@ -99,10 +115,15 @@ class Choice:
         self._rest = Rest()
 
     def reconsider(self, job_id: int) -> None:
-        """A person asks anew for what the card on the encoder was refused for."""
+        """A person asks anew for what the card on the encoder was refused for, and waits for it."""
+        self._waited_for.add(job_id)
         self._rest.end(job_id)
         if self._refused == job_id:
             self._refused = None
+
+    def nobody_waits(self, job_id: int) -> None:
+        """The person who asked for it was answered."""
+        self._waited_for.discard(job_id)
 
     def is_for_another_card(self, job: Job, error: EncoderError, found: FoundCard | None) -> bool:
         """Whether the error is only that the job, chosen before the card was seen, doesn't fit it.

@@ -43,13 +43,19 @@ def needs_doors(credential: Credential, contents: Collection[type[Content]]) -> 
 
 
 def content_for(
-    credential: Credential, contents: Collection[type[Content]], *, number_is_uid: bool, doors: Doors | None = None
+    credential: Credential,
+    contents: Collection[type[Content]],
+    *,
+    number_is_uid: bool,
+    doors: Doors | None = None,
+    replace_card: bool = False,
 ) -> Content:
     """What goes on the card, where an encoder that can be asked for these `contents` makes it.
 
     `number_is_uid` says that the credential's present number is the UID of the card that it was issued on, so that
     another card brings another number. For vendor-made cards the vendor alone makes the data; all others carry the
     card_number, or the card's UID where the credential came without one. `doors` are needed where `needs_doors` says.
+    `replace_card`: another card takes the place of the credential's first one, which is to open nothing any more.
 
     Raises:
         IncompleteOrder: it can't be told.
@@ -60,7 +66,7 @@ def content_for(
         return CardNumber(None if number_is_uid else credential.card_number)
     assert doors is not None
     if vendor_of(credential) is not None:
-        return _visionline_order(credential, doors)
+        return _visionline_order(credential, doors, replace_card)
     return _key_order(credential, doors)
 
 
@@ -91,7 +97,7 @@ def _joins(credential: Credential) -> bool:
     return any(joined != credential.acs_credential_id for joined in credential.joins)
 
 
-def _visionline_order(credential: Credential, doors: Doors) -> VisionlineOrder:
+def _visionline_order(credential: Credential, doors: Doors, replace_card: bool) -> VisionlineOrder:
     """From visionline_metadata, the doors and the times."""
     told = credential.visionline_metadata
     names = _names(credential, doors, {e: e.door_name or e.display_name for e in doors.entrances})
@@ -109,28 +115,27 @@ def _visionline_order(credential: Credential, doors: Doors) -> VisionlineOrder:
         starts_at=starts,
         ends_at=ends,
         function="staff" if function == "staff" else "guest",
-        joining=_joining(credential),
+        joining=_joining(credential, replace_card),
         card_format="TLCode" if card_format == "TLCode" else "rfid48",
         holder=credential.display_name,
         number=credential.card_number,
     )
 
 
-def _joining(credential: Credential) -> Literal["override", "join", "auto"]:
+def _joining(credential: Credential, replace_card: bool) -> Literal["override", "join", "auto"]:
     """What becomes of the cards of the guests before.
 
     A credential without joiners and without auto_join is an override (Seam: "joiner_acs_credential_ids ... required if
     override is false and auto_join is not true"). One that is issued already is made again for guests who are there: an
-    override would lock out those who joined it, so the server decides.
+    override would lock out those who joined it, so the server decides. Not so where the card that they have is to open
+    nothing any more: only an override voids it (the Android client replaces cards so), with all who joined it.
     """
     told = credential.visionline_metadata
     if any(joined != credential.acs_credential_id for joined in credential.joins):
         return "join"
-    if (told and told.card_function_type == "staff") or (told and told.auto_join) or credential.is_issued:
+    if told and (told.card_function_type == "staff" or told.auto_join or told.override is False):
         return "auto"
-    if told and told.override is False:
-        return "auto"
-    return "override"
+    return "auto" if credential.is_issued and not replace_card else "override"
 
 
 def _is_common(credential: Credential, entrance: Entrance) -> bool:

@@ -116,7 +116,8 @@ class Issuing:
         content, doors = await self.wanted.of(job)
         # Where the card is there, the service is asked while that is looked at; else somebody has to bring it first.
         fresh = None if asks_for_cards(self.encoder) else loop.create_task(self.latest(job))
-        encoding = _Encoding(self, job, content, doors, loop, fresh, still_there)
+        noted = self.journal.order_of(job.job_id)
+        encoding = _Encoding(self, job, content, doors, loop, fresh, still_there, noted)
 
         def progress(step: Progress) -> None:
             loop.call_soon_threadsafe(self._on_progress, job, step)
@@ -126,7 +127,7 @@ class Issuing:
             encoding.bind,
             progress,
             note=encoding.note,
-            noted=self.journal.order_of(job.job_id),
+            noted=noted,
             insists=job.overwrite,
         )
 
@@ -143,7 +144,8 @@ class Issuing:
         try:
             await in_thread(work)
         except EncoderError as error:
-            if job.state is JobState.WRITING and isinstance(error, IncompatibleCardFormat):
+            about_the_fate = error.data.get("reason") == "unknown_content"
+            if job.state is JobState.WRITING and isinstance(error, IncompatibleCardFormat) and not about_the_fate:
                 error.next_step = _begun_with_this_card(job)
             self._record_failure(job, encoding.attempt, encoding.uid, error)
             if isinstance(error, (NotEncodable, CredentialDeleted, _ContentChanged)):
@@ -225,8 +227,12 @@ class _Encoding:
         loop: asyncio.AbstractEventLoop,
         fresh: asyncio.Task[Answer] | None,
         still_there: str | None,
+        noted: OrderNote | None,
     ) -> None:
-        """`fresh` is the service's latest word, asked for already; without it, it is asked for when a card came."""
+        """`fresh` is the service's latest word, asked for already; without it, it is asked for when a card came.
+
+        `noted` is what is known of an order that was given before.
+        """
         self._issuing = issuing
         self._journal = issuing.journal
         self._job = job
@@ -235,6 +241,7 @@ class _Encoding:
         self._loop = loop
         self.fresh = fresh
         self._still_there = still_there
+        self._noted = noted
         self._replaces: str | None = None
         self.attempt: int | None = None
         self.may_write = False
@@ -263,7 +270,8 @@ class _Encoding:
         self._number = self._content.on(found.uid) if isinstance(self._content, CardNumber) else None
         credential = self._latest_word()
         self._refuse_card(found, credential)
-        if credential.is_issued and (self._job.replace_card or makes_by_order(self._issuing.encoder)):
+        # A vendor's system may number a card otherwise than before, be it the same one.
+        if credential.is_issued and (self._job.replace_card or isinstance(self._content, Order)):
             self._replaces = credential.card_number
         by_uid = isinstance(self._content, CardNumber) and self._content.value is None
         self._wait(self._issuing.claims.begin(self._job, found.uid))
@@ -368,7 +376,7 @@ class _Encoding:
         overwrite, encoder = self._issuing.overwrite, self._issuing.encoder
         if makes_by_order(encoder):  # on any card: the vendor's system voids the key that was made before
             can = encoder.capabilities
-            wrong = fate_refusal(self._job, can_tell=can.scans or can.recalls)
+            wrong = fate_refusal(self._job, self._noted, can_tell=can.scans or can.recalls)
         else:
             own_cards = self._journal.cards_of(self._job.acs_credential_id)
             begun = self._journal.begun_before_issue(self._job.job_id, found.uid)
@@ -378,7 +386,8 @@ class _Encoding:
             found = replace(found, state=CardState.BLANK) if found.state is CardState.NUMBER else found
         if wrong is None:
             row = self._journal.card(found.uid)
-            known = Knowledge(row, self._holders(found, row))
+            ordered = self._noted or (self._journal.order_of(row.job_id) if row else None)
+            known = Knowledge(row, self._holders(found, row), ordered)
             wanted = credential.card_number if isinstance(self._content, Order) else self._number
             wrong = refusal(found, wanted, credential, self._job, overwrite, known)
         if wrong is not None:

@@ -244,6 +244,7 @@ class Picking:
 
     def _unpick(self, job: Job) -> None:
         """The person is answered: what wasn't written goes back to its place."""
+        self._stations.nobody_waits(job.job_id)
         with contextlib.suppress(JournalError):
             self._journal.unpick(job.job_id, back_to_waiting=self._claims.back_to_waiting)
             self._events.publish("job", job_id=job.job_id)

@@ -66,6 +66,11 @@ class Stations:
         for station in self:
             station.choice.reconsider(job_id)
 
+    def nobody_waits(self, job_id: int) -> None:
+        """The person who asked for this job was answered."""
+        for station in self:
+            station.choice.nobody_waits(job_id)
+
     def wake(self) -> None:
         """There may be something to do for cards that lie there already."""
         for station in self:

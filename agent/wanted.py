@@ -102,7 +102,9 @@ class Wanted:
         """
         number_is_uid = self._journal.number_is_uid(job.acs_credential_id, credential.card_number)
         contents = self._encoder.capabilities.contents
-        return content_for(credential, contents, number_is_uid=number_is_uid, doors=doors)
+        return content_for(
+            credential, contents, number_is_uid=number_is_uid, doors=doors, replace_card=job.replace_card
+        )
 
     async def doors(self, job: Job) -> Doors | ServiceError:
         """The doors that the credential opens now; an error where the service is away.
@@ -125,5 +127,6 @@ class Wanted:
 
     def _asked_at(self, job: Job) -> datetime:
         """Now; or, where an order was interrupted, when that was: else no key would be the one that was ordered."""
-        begun = self._journal.last_attempt(job.job_id) if job.state is JobState.WRITING else None
-        return clock.parse(begun["started_at"]) if begun else clock.now()
+        ordered = job.state is JobState.WRITING or self._journal.order_of(job.job_id) is not None
+        begun = self._journal.last_begun_at(job.acs_credential_id) if ordered else None
+        return clock.parse(begun) if begun else clock.now()

@@ -11,6 +11,9 @@ EVENTS: dict[str, str] = {
     "picked": "{actor} asked for it to be encoded next{encoder}{picked}.",
     "unpicked": "Nobody waits for it any more: it takes its place in the queue again.",
     "writing": "Writing began: until the card is read back, what it holds is unknown{overwritten}.",
+    "ordering": "Its key is being ordered of the vendor's system: until that answers, whether it was made is unknown.",
+    "ordered": "The vendor's system has answered the order{order}.",
+    "order_refused": "The vendor's system did not carry the order out.",
     "verified": "The card holds it: {verified}. Its report waits in the outbox.",
     "reported": "The service has acknowledged it: issued.",
     "not_written": "Nothing was written that counts. {error}",
@@ -41,6 +44,7 @@ WHY: dict[str, str] = {
     "order_does_not_fit": "the encoder can't make such a key",
     "held_by_person": "a person held it",
     "journal_lost": "a card may have been made for it of which only a lost journal knew",
+    "order_lost": "what was known of an order was lost with a damaged journal",
     "report_lost": "its report was lost with a damaged journal",
     "report_refused": "the service refused its report",
     "conflict": "the service has it on another card",
@@ -91,6 +95,7 @@ def _facts(entry: Mapping[str, Any], detail: Mapping[str, Any]) -> dict[str, str
         "overwritten": f"; it held credential {overwritten}" if overwritten else "",
         "verified": _VERIFIED.get(str(detail.get("verified_by")), str(detail.get("verified_by")))
         + (", and replaces another one" if detail.get("replaced") else ""),
+        "order": _order(detail),
         "error": str(error),
         "why": WHY.get(str(code), str(code)),
         "reason": str(detail.get("reason")),
@@ -100,6 +105,12 @@ def _facts(entry: Mapping[str, Any], detail: Mapping[str, Any]) -> dict[str, str
         "file": str(detail.get("file")),
         "carried": _carried(detail),
     }
+
+
+def _order(detail: Mapping[str, Any]) -> str:
+    order = detail.get("order")
+    card_id = order.get("card_id") if isinstance(order, dict) else None
+    return f", and has it as its card {card_id}" if card_id else ""
 
 
 def _picked(detail: Mapping[str, Any]) -> str:

@@ -149,4 +149,5 @@ class Claiming(Choosing):
             connection.execute(
                 "UPDATE cards SET standing = 'void', updated_at = ? WHERE job_id = ?", (clock.now_text(), job_id)
             )
+            connection.execute("DELETE FROM orders WHERE job_id = ?", (job_id,))  # another one was given there
             audit_job(connection, "taken_over", job, desk=desk)

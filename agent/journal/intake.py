@@ -16,6 +16,11 @@ CANCELLED_BY_PERSON = "cancelled"
 
 PUT_IT_BACK = "Writing its card was interrupted. Put the same card back: it will be read, and finished where needed."
 
+ORDER_UNKNOWN = "order_unknown"
+"""The code of a job whose order went out, and of which no answer came."""
+
+NO_ANSWER = "Its key was ordered, and no answer came: whether it was made is not known."
+
 EVERY_CREDENTIAL = "*"
 """Stands for all credentials in the table of doubts, until the service was asked which there are."""
 
@@ -64,6 +69,7 @@ def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_
             ),
         ).lastrowid
         _join(connection, job_id, intake.joins)
+        _pass_on_the_order(connection, job_id, intake)
         if intake.state is JobState.HELD and job_id is not None:
             audit_job(connection, "held", job_of(connection, job_id), code=intake.code)
         return
@@ -77,6 +83,21 @@ def take_in(connection: sqlite3.Connection, intake: Intake, seen_at: str, asked_
     if job.state in (JobState.BOUND, JobState.WRITING, JobState.VERIFIED):
         return  # what is on its way to the card is decided anew at the card
     _follow(connection, job, intake)
+
+
+def _pass_on_the_order(connection: sqlite3.Connection, job_id: int | None, intake: Intake) -> None:
+    """What was noted of an order stands as long as no card came of it, though the job that gave it was cancelled.
+
+    Not where the credential came on a card, or from one, since: that order is nothing to build upon any more.
+    """
+    connection.execute(
+        "UPDATE orders SET job_id = ? WHERE job_id = (SELECT job_id FROM jobs WHERE acs_credential_id = ? "
+        "AND job_id < ? ORDER BY job_id DESC LIMIT 1) "
+        "AND EXISTS (SELECT 1 FROM jobs WHERE jobs.job_id = orders.job_id AND state = 'cancelled') "
+        "AND ? = (SELECT attempts.issued FROM attempts JOIN jobs USING (job_id) WHERE acs_credential_id = ? "
+        "ORDER BY attempt_id DESC LIMIT 1)",
+        (job_id, intake.acs_credential_id, job_id, intake.issued, intake.acs_credential_id),
+    )
 
 
 def _is_news(connection: sqlite3.Connection, intake: Intake, seen_at: str) -> bool:
@@ -105,10 +126,15 @@ def _held_where_in_doubt(connection: sqlite3.Connection, intake: Intake) -> tupl
     if doubt is None or intake.issued or intake.state is JobState.CANCELLED:
         return intake, "agent"
     connection.execute("DELETE FROM doubts WHERE acs_credential_id = ?", (intake.acs_credential_id,))
+    vendors_own = (
+        ""
+        if intake.vendor is None and not intake.by_order
+        else " See at the vendor's system, too, whether its key was made: another order voids that one."
+    )
     reason = (
         "The journal was damaged: a card may have been made for it of which nobody knows. If there is such a card, put "
         "that one on the encoder, else a new one, and let it go on: `card-encoder resume "
-        f"{intake.acs_credential_id}`. What a card holds, `card-encoder scan` tells."
+        f"{intake.acs_credential_id}`. What a card holds, `card-encoder scan` tells.{vendors_own}"
     )
     return replace(intake, state=JobState.HELD, ready=False, code=JOURNAL_LOST, reason=reason), "journal"
 

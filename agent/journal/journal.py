@@ -11,7 +11,7 @@ from pathlib import Path
 from agent import clock
 from agent.journal.audit import append
 from agent.journal.database import Database
-from agent.journal.intake import EVERY_CREDENTIAL, PUT_IT_BACK, take_in
+from agent.journal.intake import EVERY_CREDENTIAL, NO_ANSWER, ORDER_UNKNOWN, PUT_IT_BACK, take_in
 from agent.journal.model import IllegalStep, Intake, Job, JobState
 from agent.journal.orders import Orders
 from agent.journal.reading import TO_TAKE_BACK
@@ -277,15 +277,21 @@ class Journal(Orders):
                     (key,),
                 )
                 move(connection, job_of(connection, job.job_id), JobState.REPORTED, code="reported", reason="Issued.")
+                audit_job(connection, "reported", current, idempotency_key=key)
 
     def record_left(self, job: Job, attempt: int, *, error_type: str, error: str) -> None:
         """The attempt ended and the card is as it was, or doesn't read as finished: the job may go on any card.
 
-        Not so where `job`, as it stood before this attempt, was `writing` already: that stays unknown.
+        Not so where `job`, as it stood before this attempt, was `writing` already: that stays unknown. So does what an
+        order was given for that was not taken back.
         """
         with self._database.transaction("record_left") as connection:
             current = job_of(connection, job.job_id)
-            if current.state in (JobState.BOUND, JobState.WRITING) and job.state is not JobState.WRITING:
+            fresh = job.state is not JobState.WRITING
+            if current.state is JobState.WRITING and fresh and _order_stage(connection, job.job_id) is not None:
+                self._stays_unknown(connection, current, attempt, error_type, error)
+                return
+            if current.state in (JobState.BOUND, JobState.WRITING) and fresh:
                 move(connection, current, JobState.CLAIMED, code=error_type, reason=error)
                 if current.state is JobState.WRITING:
                     self._remember_the_card_as_before(connection, current, attempt)
@@ -318,10 +324,14 @@ class Journal(Orders):
     def record_unknown(self, job: Job, attempt: int, *, error_type: str, error: str) -> None:
         """The attempt ended in the middle: the job stays `writing` until this card was read again."""
         with self._database.transaction("record_unknown") as connection:
-            current = job_of(connection, job.job_id)
-            note(connection, current, error_type, error)
-            end_attempt(connection, attempt, "unknown", error_type, error)
-            audit_job(connection, "interrupted", current, error_type=error_type, error=error)
+            self._stays_unknown(connection, job_of(connection, job.job_id), attempt, error_type, error)
+
+    @staticmethod
+    def _stays_unknown(connection: sqlite3.Connection, job: Job, attempt: int, error_type: str, error: str) -> None:
+        code = ORDER_UNKNOWN if _order_stage(connection, job.job_id) == "asked" else error_type
+        note(connection, job, code, error)
+        end_attempt(connection, attempt, "unknown", error_type, error)
+        audit_job(connection, "interrupted", job, error_type=error_type, error=error)
 
     # What people and the service say
 
@@ -465,5 +475,14 @@ class Journal(Orders):
                 )
             ]
             for job in unknown:
-                note(connection, job, "encoding_interrupted", PUT_IT_BACK)
+                if _order_stage(connection, job.job_id) == "asked":
+                    note(connection, job, ORDER_UNKNOWN, NO_ANSWER)
+                else:
+                    note(connection, job, "encoding_interrupted", PUT_IT_BACK)
             return bound, len(unknown)
+
+
+def _order_stage(connection: sqlite3.Connection, job_id: int) -> str | None:
+    """How far the job's order has come, as far as it is known; None where there is none."""
+    row = connection.execute("SELECT stage FROM orders WHERE job_id = ?", (job_id,)).fetchone()
+    return row and str(row["stage"])

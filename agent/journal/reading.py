@@ -178,6 +178,15 @@ class Reading:
         row = self._database.row("SELECT * FROM attempts WHERE job_id = ? ORDER BY attempt_id DESC LIMIT 1", job_id)
         return dict(row) if row else None
 
+    def last_begun_at(self, acs_credential_id: str) -> str | None:
+        """When the newest attempt at the credential began, whichever of its jobs that was for."""
+        row = self._database.row(
+            "SELECT started_at FROM attempts JOIN jobs USING (job_id) WHERE acs_credential_id = ? "
+            "ORDER BY attempt_id DESC LIMIT 1",
+            acs_credential_id,
+        )
+        return row["started_at"] if row else None
+
     def last_verified_uid(self, encoder: str) -> str | None:
         """The card that this encoder wrote last, unless it began with one since: then that card has been taken away.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from typing import Any
 
@@ -124,6 +125,11 @@ def tells(content_digest: object, card_number: object) -> bool:
     if not isinstance(content_digest, str) or not isinstance(card_number, str):
         return False
     return content_digest.rpartition(":")[2] == number_digest(card_number)
+
+
+def order_digest(acs_credential_id: object, stage: object, facts: object, image_digest: object) -> str:
+    """Of what is known of an order, as it stands in its row."""
+    return number_digest(json.dumps([acs_credential_id, stage, facts, image_digest], default=repr))
 
 
 def report_body(

@@ -13,16 +13,16 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from agent import clock
 from agent.journal import audit, mark
-from agent.journal.intake import EVERY_CREDENTIAL, PUT_IT_BACK
+from agent.journal.intake import EVERY_CREDENTIAL, NO_ANSWER, ORDER_UNKNOWN, PUT_IT_BACK
 from agent.journal.model import CardStanding
-from agent.journal.rows import number_digest, report_body, tells
+from agent.journal.rows import number_digest, order_digest, report_body, tells
 from agent.journal.schema import MIGRATIONS, statements
 from agent.journal.soundness import UNREADABLE, has_right_tables, look
 
@@ -31,6 +31,17 @@ Row = dict[str, Any]
 _BYTES_A_ROW = 32  # no row of any table is smaller
 _ENDS = {"acknowledged": "reported", "orphaned": "orphaned", "conflict": "failed"}
 _ON_ITS_WAY = ("pending", "refused")
+_UNCLAIMED: Row = {
+    "claim_token": None,
+    "claim_kept": 0,
+    "picked": 0,
+    "priority": 0,
+    "wanted_encoder": None,
+    "replace_card": 0,
+    "overwrite": 0,
+    "held_by": None,
+    "held_from": None,
+}
 _SETTLES_THE_CARD = frozenset(
     ("not_written", "reported", "orphaned", "conflict", "cancelled", "taken_over", "card_given_up", "cards_voided")
 )
@@ -39,6 +50,21 @@ _REPORT_LOST = (
     "Its card was written, and the report on it was lost with a damaged journal. Get {card} back; with it at hand, "
     "`card-encoder resume {job_id}` has it read again and reported."
 )
+
+_ORDER_LOST = (
+    "What was known of an order for its card was lost with a damaged journal. See at the vendor's system whether a key "
+    "was made of it: `card-encoder resume {job_id}` lets it go on, and may have it ordered once more."
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """An order by the audit trail: the job that gave it, how far that came, and whether a card came of it."""
+
+    job_id: int
+    stage: str
+    facts: str
+    verified: bool = False
 
 
 @dataclass
@@ -50,7 +76,10 @@ class Remains:
     attempts: list[Row] = field(default_factory=list)
     cards: list[Row] = field(default_factory=list)
     outbox: list[Row] = field(default_factory=list)
+    orders: dict[int, Row] = field(default_factory=dict)
     begun: set[str] | None = None
+    told: dict[str, Told] = field(default_factory=dict)
+    """Each credential's last order, where the audit trail has it."""
     keys: dict[int, list[object]] = field(default_factory=dict)
     """Each job's idempotency keys wherever else they are found: in the index, in the audit trail."""
     verified: dict[int, Row] = field(default_factory=dict)
@@ -140,8 +169,10 @@ def _read(connection: sqlite3.Connection, bound: int, head: mark.Head | None) ->
     remains.attempts = list(_rows(connection, "attempts", bound))
     remains.outbox = list(_rows(connection, "outbox", bound))
     remains.cards = _cards(connection)
+    remains.orders = {row["job_id"]: row for row in _orders(connection, bound)}
     trail = list(_rows(connection, "audit", bound))
     remains.begun = _begun(trail, head)
+    remains.told = _told(trail)
     remains.verified = {entry["job_id"]: entry for entry in trail if entry["event"] == "verified"}
     keys = ((job_id, _object(entry["detail"]).get("idempotency_key")) for job_id, entry in remains.verified.items())
     for job_id, key in (*_indexed_keys(connection, remains.outbox), *keys):
@@ -188,6 +219,30 @@ def _cards(connection: sqlite3.Connection) -> list[Row]:
             for row in connection.execute(f"SELECT * FROM cards ORDER BY uid {order}"):
                 found[row["uid"]] = dict(row)
     return list(found.values())
+
+
+def _orders(connection: sqlite3.Connection, bound: int) -> Iterator[Row]:
+    """Those that are as they were written; an earlier version's journal has none."""
+    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'orders'").fetchone() is None:
+        return
+    for row in _rows(connection, "orders", bound):
+        if row["digest"] == order_digest(row["acs_credential_id"], row["stage"], row["facts"], row["image_digest"]):
+            yield row if tells(row["image_digest"], row["image"]) else row | {"image": ""}
+
+
+def _told(trail: list[Row]) -> dict[str, Told]:
+    orders: dict[str, Told] = {}
+    for entry in trail:
+        credential, event = entry["acs_credential_id"], entry["event"]
+        facts = _object(entry["detail"]).get("order")
+        if event in ("ordering", "ordered") and isinstance(facts, dict):
+            stage = "asked" if event == "ordering" else "answered"
+            orders[credential] = Told(entry["job_id"], stage, json.dumps(facts))
+        elif event in ("order_refused", "card_given_up", "taken_over"):
+            orders.pop(credential, None)
+        elif event == "verified" and credential in orders:
+            orders[credential] = replace(orders[credential], verified=True)
+    return orders
 
 
 def _begun(trail: list[Row], head: mark.Head | None) -> set[str] | None:
@@ -241,7 +296,11 @@ class _Carrying:
         self._cards = _by_job([card for card in remains.cards if card["standing"] in tuple(CardStanding)])
         self._next_attempt = max((row["attempt_id"] for row in remains.attempts), default=0)
         self._next_report = max((row["outbox_id"] for row in remains.outbox), default=0)
+        self._newest: dict[str, int] = {}
+        for job_id in sorted(remains.jobs):
+            self._newest[remains.jobs[job_id]["acs_credential_id"]] = job_id
         self._open: set[str] = set()
+        self._ordered: set[str] = set()
         self._count: Counter[str] = Counter()
 
     def carry(self) -> Carried:
@@ -253,7 +312,8 @@ class _Carrying:
                 self._carry(job_id)
         self._connection.execute(rule)
         begun = self._remains.begun
-        doubts = {EVERY_CREDENTIAL} if begun is None else begun - self._open
+        lost = {credential for credential, told in self._remains.told.items() if not told.verified} - self._ordered
+        doubts = {EVERY_CREDENTIAL} if begun is None else (begun | lost) - self._open
         self._connection.executemany("INSERT INTO doubts VALUES (?)", [(doubt,) for doubt in doubts])
         in_doubt = None if begun is None else len(doubts)
         return Carried(self._count["reports"], self._count["interrupted"], self._count["cards"], in_doubt)
@@ -276,7 +336,8 @@ class _Carrying:
         if report is None:
             report = self._made_again(job, credential, attempts, cards)
             body = _object(report["body"]) if report else {}
-        state = _state(job, report, cards)
+        order = self._order(job_id, credential)
+        state = _state(job, report, cards, ordered=order is not None)
         uid = _most(
             job and job["card_uid"], *(row["card_uid"] for row in attempts[-1:]), *(card["uid"] for card in cards)
         )
@@ -291,7 +352,16 @@ class _Carrying:
             "encoder": (job and job["encoder"]) or (attempts[-1]["encoder"] if attempts else "unknown"),
         }
         new |= _as_its_credential_says(new)
-        if state == "writing":
+        by_vendor = new["vendor"] is not None or new.get("by_order")
+        if state == "waiting":
+            new |= {"card_uid": None, "encoder": None, **_UNCLAIMED}
+        elif state == "writing" and by_vendor and order is None and self._remains.begun is None:
+            reason = _ORDER_LOST.format(job_id=job_id)
+            new |= {"state": "held", "held_by": "journal", "held_from": "writing"}
+            new |= {"code": "order_lost", "reason": reason}
+        elif state == "writing" and order is not None and order["stage"] == "asked":
+            new |= {"code": ORDER_UNKNOWN, "reason": NO_ANSWER}
+        elif state == "writing":
             new |= {"code": "encoding_interrupted", "reason": PUT_IT_BACK}
         elif state == "held" and new["held_by"] is None:
             reason = _REPORT_LOST.format(card=f"card {uid}" if uid else "that card", job_id=job_id)
@@ -300,7 +370,7 @@ class _Carrying:
         if state in ("writing", "held", "verified"):
             self._open.add(credential)
         outcome = "verified" if report else "unknown"
-        if uid is not None and not any(_fits(row, new, body, outcome) for row in attempts):
+        if new["card_uid"] is not None and not any(_fits(row, new, body, outcome) for row in attempts):
             self._next_attempt += 1
             attempts = [*attempts, _attempt(self._next_attempt, new, body, outcome, self._now)]
         for row in attempts:
@@ -310,11 +380,36 @@ class _Carrying:
             self._insert(
                 "INSERT OR IGNORE", "outbox", report | {"acs_credential_id": credential, "idempotency_key": key}
             )
+        if order is not None:
+            self._insert("INSERT", "orders", order)
+            self._ordered.add(credential)
         for card in self._cards_of(new, body, cards, {row["card_uid"] for row in attempts}):
             self._insert("INSERT OR IGNORE", "cards", card)
             self._count["cards"] += 1
         self._count["reports"] += state in ("verified", "failed")
         self._count["interrupted"] += state == "writing" or new["code"] == "report_lost"
+
+    def _order(self, job_id: int, credential: str) -> Row | None:
+        """What is known of the job's order: by its row, or else by the audit trail, which has no image."""
+        row = self._remains.orders.get(job_id)
+        if row is not None and row["acs_credential_id"] == credential:
+            return row
+        told = self._remains.told.get(credential)
+        if told is None or not (
+            told.job_id == job_id or (self._newest.get(credential) == job_id and not told.verified)
+        ):
+            return None
+        no_image = number_digest("")
+        return {
+            "job_id": job_id,
+            "acs_credential_id": credential,
+            "stage": told.stage,
+            "facts": told.facts,
+            "image": "",
+            "image_digest": no_image,
+            "digest": order_digest(credential, told.stage, told.facts, no_image),
+            "updated_at": self._now,
+        }
 
     def _made_again(self, job: Row | None, credential: str, attempts: list[Row], cards: list[Row]) -> Row | None:
         """The report of a job that is verified, from what else was written down then; None where that isn't enough."""
@@ -379,10 +474,11 @@ def _by_job(rows: list[Row]) -> dict[int, list[Row]]:
     return found
 
 
-def _state(job: Row | None, report: Row | None, cards: list[Row]) -> str | None:
+def _state(job: Row | None, report: Row | None, cards: list[Row], *, ordered: bool) -> str | None:
     """In which state the job goes on; None where the service has all that is to be known of it.
 
     `report` is there only where it can be trusted. Without it a card is read again before anything is said of it.
+    `ordered`: an order was given that may stand, be it for an earlier job.
     """
     if report is not None:
         return _ENDS.get(report["state"], "verified")
@@ -392,9 +488,11 @@ def _state(job: Row | None, report: Row | None, cards: list[Row]) -> str | None:
         return "writing"
     if job["state"] in ("verified", "failed"):
         return "held"
-    if job["state"] == "held":
-        return "held" if job["held_by"] != "agent" or job["held_from"] == "writing" else None
-    return None if job["state"] in ("waiting", "claimed") else "cancelled"
+    if job["state"] == "held" and (job["held_by"] != "agent" or job["held_from"] == "writing"):
+        return "held"
+    if job["state"] in ("held", "waiting", "claimed"):
+        return "waiting" if ordered else None
+    return "cancelled"
 
 
 def _most(*values: object) -> str | None:

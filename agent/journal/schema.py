@@ -197,12 +197,16 @@ CREATE TRIGGER cards_have_uids BEFORE INSERT ON cards WHEN NEW.uid = ''
 """
 
 _V7 = """
--- What is known of the orders that jobs gave to vendors' systems. The image goes once nobody will write it any more.
+-- What is known of the orders that jobs gave to vendors' systems. One that may still stand passes to the credential's
+-- next job. The image goes once nobody will write it any more.
 CREATE TABLE orders (
     job_id            INTEGER PRIMARY KEY REFERENCES jobs,
+    acs_credential_id TEXT NOT NULL,
     stage             TEXT NOT NULL CHECK (stage IN ('asked', 'answered')),
     facts             TEXT NOT NULL,         -- JSON
     image             TEXT NOT NULL,         -- hex
+    image_digest      TEXT NOT NULL,
+    digest            TEXT NOT NULL,         -- of all of it but the job
     updated_at        TEXT NOT NULL
 );
 CREATE TRIGGER images_go AFTER UPDATE OF state ON jobs WHEN NEW.state IN ('verified', 'cancelled')

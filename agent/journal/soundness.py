@@ -18,7 +18,7 @@ from typing import Any
 from agent.journal import mark
 from agent.journal.audit import first_broken_row
 from agent.journal.model import JournalError
-from agent.journal.rows import report_body, tells
+from agent.journal.rows import order_digest, report_body, tells
 from agent.journal.schema import MIGRATIONS, OPEN, TRANSITIONS, statements
 
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
@@ -65,6 +65,11 @@ _RULES = {
             AND attempts.card_uid = jobs.card_uid AND attempts.encoder = jobs.encoder)""",
     "a wish is there that nobody made": """SELECT 1 FROM jobs
         WHERE state IN ('waiting', 'claimed') AND (overwrite OR replace_card) AND NOT picked""",
+    # Of orders that nothing rests on any more, only that they are of their job.
+    "an order was changed": """SELECT 1 FROM orders JOIN jobs USING (job_id)
+        WHERE orders.acs_credential_id <> jobs.acs_credential_id OR (state NOT IN ('reported', 'orphaned')
+            AND (orders.digest IS NOT order_digest(orders.acs_credential_id, stage, facts, image_digest)
+                OR (image <> '' AND NOT tells(image_digest, image))))""",
     "the journal has no identity": "SELECT 1 WHERE (SELECT count(*) FROM identity) <> 1",
 }
 
@@ -79,6 +84,7 @@ def look(path: Path, *, immutable: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
     connection.row_factory = sqlite3.Row
     connection.create_function("tells", 2, tells, deterministic=True)
+    connection.create_function("order_digest", 4, order_digest, deterministic=True)
     return connection
 
 
@@ -143,7 +149,10 @@ def _damages(connection: sqlite3.Connection, head: mark.Head | None, whole_trail
     steps = {tuple(row) for row in connection.execute("SELECT before, after FROM steps")}
     if steps != {(before, after) for before, steps in TRANSITIONS.items() for after in steps}:
         yield "the rules for jobs were changed"
-    for table in ("jobs", "outbox", "cards", "attempts", "joins"):
+    tables = ["jobs", "outbox", "cards", "attempts", "joins"]
+    if version == len(MIGRATIONS):
+        tables.append("orders")
+    for table in tables:
         for _ in connection.execute(f"SELECT * FROM {table}"):
             pass  # a text that is none can't be read: SQLite doesn't look
     if version == len(MIGRATIONS):

@@ -199,28 +199,23 @@ LIVE_KEY = FoundCard("", "key", CardState.FOREIGN)
 
 
 @pytest.mark.parametrize(
-    ("found", "raw", "job", "reads", "reason"),
+    ("found", "raw", "job", "reason"),
     [
-        (KEY, waiting(), JOB, True, None),
-        (KEY, waiting(), JOB, False, None),
-        (KEY, waiting(), BEGUN, True, None),
-        (KEY, waiting(), BEGUN, False, "unknown_content"),
-        (AS_ORDERED, waiting(), JOB, True, "foreign_content"),
-        (AS_ORDERED, waiting(), BEGUN, True, None),
-        (AS_ORDERED, issued(), JOB, True, None),
-        (AS_ORDERED, issued(), dataclasses.replace(JOB, replace_card=True), True, "foreign_content"),
-        (LIVE_KEY, waiting(), JOB, True, None),  # `refusal` has a word on it
+        (KEY, waiting(), JOB, None),
+        (KEY, waiting(), BEGUN, None),
+        (AS_ORDERED, waiting(), JOB, "foreign_content"),
+        (AS_ORDERED, waiting(), BEGUN, None),
+        (AS_ORDERED, issued(), JOB, None),
+        (AS_ORDERED, issued(), dataclasses.replace(JOB, replace_card=True), "foreign_content"),
+        (LIVE_KEY, waiting(), JOB, None),  # `refusal` has a word on it
     ],
 )
 @pytest.mark.promise(4, 5, 6)
-def test_which_keys_are_refused(
-    found: FoundCard, raw: dict[str, object], job: Job, reads: bool, reason: str | None
-) -> None:
-    error = key_refusal(found, read(raw), job, "expired", reads=reads)
+def test_which_keys_are_refused(found: FoundCard, raw: dict[str, object], job: Job, reason: str | None) -> None:
+    error = key_refusal(found, read(raw), job, "expired")
     assert (error and error.data["reason"]) == reason
-    by_configuration = key_refusal(found, read(raw), job, "always", reads=reads)
-    assert (by_configuration is not None) is (reason == "unknown_content")  # what is lost there are others' keys
-    assert key_refusal(found, read(raw), dataclasses.replace(job, overwrite=True), "never", reads=reads) is None
+    assert key_refusal(found, read(raw), job, "always") is None
+    assert key_refusal(found, read(raw), dataclasses.replace(job, overwrite=True), "never") is None
 
 
 @pytest.mark.promise(6)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from agent import clock
 from agent.journal import IllegalStep, Journal, JournalError, OutboxEntry
+from drivers.encoder import OrderNote
 from tests.agent.journal.desk_life import bound, claimed, sample, take_in, verified, writing
 from tests.rig.disk import Disk
 
@@ -36,6 +37,11 @@ def _record_verified(journal: Journal) -> Act:
     return lambda: journal.record_verified(
         job, attempt, card_number="n", number_is_uid=False, verified_by="read_back", replaces_card_number=None
     )
+
+
+def _note_order(journal: Journal) -> Act:
+    job, attempt = writing(journal, "c")
+    return lambda: journal.note_order(job, attempt, OrderNote("asked", {"before": []}))
 
 
 def _bind_card(journal: Journal) -> Act:
@@ -105,6 +111,7 @@ STEPS: dict[str, Callable[[Journal], Act]] = {
     "bind_card": _bind_card,
     "begin_writing": _begin_writing,
     "record_verified": _record_verified,
+    "note_order": _note_order,
     "record_left": _ended("record_left"),
     "record_unknown": _ended("record_unknown"),
     "record_card_refused": _claimed(
@@ -130,7 +137,7 @@ STEPS: dict[str, Callable[[Journal], Act]] = {
 
 def dump(journal: Journal) -> list[list[tuple[object, ...]]]:
     """All that is in it."""
-    tables = ("jobs", "joins", "attempts", "cards", "outbox", "audit", "doubts", "identity")
+    tables = ("jobs", "joins", "attempts", "cards", "orders", "outbox", "audit", "doubts", "identity")
     return [[tuple(row) for row in journal._database.rows(f"SELECT * FROM {table}")] for table in tables]
 
 
