@@ -21,7 +21,14 @@ from drivers.errors import EncoderError, EncoderNotOnline
 from drivers.steps import step
 from drivers.visionline import answers, signing
 from drivers.visionline.signing import Session
-from drivers.visionline.trouble import NotReached, ServerAway, Unanswered
+from drivers.visionline.trouble import (
+    ClockSkew,
+    NotReached,
+    ServerAway,
+    SessionRefused,
+    Unanswered,
+    WrongPassword,
+)
 from drivers.visionline.trust import Trust
 from drivers.visionline.wire import Answer, Wire
 
@@ -108,8 +115,10 @@ class Client:
             lambda session: self._exchange("request.visionline_look", "GET", path, query or {}, None, session)
         )
 
-    def order(self, path: str, query: Mapping[str, str], body: Mapping[str, Any]) -> Any:
-        """Have something done, once. Returns the answer, a JSON value.
+    def order(
+        self, path: str, query: Mapping[str, str], body: Mapping[str, Any], timeout_s: float | None = None
+    ) -> Any:
+        """Have something done, once. Returns the answer, a JSON value. `timeout_s` is for what takes its own time.
 
         Raises:
             Unanswered: it may have been done.
@@ -117,7 +126,7 @@ class Client:
         """
         content = _json(body)
         return self._asked(
-            lambda session: self._exchange("request.visionline_order", "POST", path, query, content, session)
+            lambda session: self._exchange("request.visionline_order", "POST", path, query, content, session, timeout_s)
         )
 
     def _asked(self, send: Callable[[Session], Answer]) -> Any:
@@ -147,7 +156,7 @@ class Client:
             self._session = answers.session(answer, datetime.now(UTC))
         except Unanswered as error:
             raise NotReached(error.message, **error.data) from error
-        except EncoderNotOnline as error:
+        except (WrongPassword, SessionRefused, ClockSkew) as error:
             self._refusal = (monotonic() + PAUSE_S, password, error)
             raise
         self._refusal = None
