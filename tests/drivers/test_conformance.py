@@ -7,9 +7,16 @@ from dataclasses import replace
 import pytest
 
 from drivers.conformance import EncoderConformance
-from drivers.content import CardNumber
-from drivers.encoder import Encoder, EncodeRequest, EncodeResult, FoundCard
-from drivers.errors import EncoderError, EncodingInterrupted, NoCredentialOnEncoder, UncategorizedError
+from drivers.conformance.images import IMAGE, OTHER_IMAGE
+from drivers.content import CardImage, CardNumber
+from drivers.encoder import CardState, Encoder, EncodeRequest, EncodeResult, FoundCard
+from drivers.errors import (
+    EncoderError,
+    EncodingInterrupted,
+    IncompatibleCardFormat,
+    NoCredentialOnEncoder,
+    UncategorizedError,
+)
 from drivers.virtual.cards import VirtualClassic, VirtualType2
 from drivers.virtual.driver import VirtualEncoder, VirtualOptions
 from tests.rig.cards import memory_of, text_on
@@ -88,6 +95,92 @@ class TellsTheNumber(VirtualEncoder):
         return replace(result, medium=f"{result.medium} with {result.card_number}")
 
 
+def _content(request: EncodeRequest) -> CardImage:
+    assert isinstance(request.content, CardImage)
+    return request.content
+
+
+class MakesAnImageBeforeItBinds(VirtualEncoder):
+    def encode(self, request: EncodeRequest) -> EncodeResult:
+        image = _content(request).make()
+        return super().encode(replace(request, content=replace(_content(request), make=lambda: image)))
+
+
+class MakesAnImageTwice(VirtualEncoder):
+    def encode(self, request: EncodeRequest) -> EncodeResult:
+        content = _content(request)
+        return super().encode(
+            replace(request, content=replace(content, make=lambda: content.make() and content.make()))
+        )
+
+
+class BindsAnyCardForAnImage(VirtualEncoder):
+    def encode(self, request: EncodeRequest) -> EncodeResult:
+        return super().encode(replace(request, content=replace(_content(request), least_bytes=0)))
+
+
+class FillsAnImageUp(VirtualEncoder):
+    def encode(self, request: EncodeRequest) -> EncodeResult:
+        content = _content(request)
+        padded = replace(content, make=lambda: content.make().ljust(len(IMAGE), b"\0"))
+        return super().encode(replace(request, content=padded))
+
+
+class TakesATornImageForFinished(VirtualEncoder):
+    def encode(self, request: EncodeRequest) -> EncodeResult:
+        found: list[FoundCard] = []
+
+        def bind(card: FoundCard) -> None:
+            found.append(card)
+            request.bind(card)
+
+        try:
+            return super().encode(replace(request, bind=bind))
+        except EncodingInterrupted:
+            return EncodeResult(found[0].uid, found[0].medium, "", "read_back", 1)
+
+
+class HidesThatAnOrderStands(VirtualEncoder):
+    def encode(self, request: EncodeRequest) -> EncodeResult:
+        try:
+            return super().encode(request)
+        except EncodingInterrupted as error:
+            raise IncompatibleCardFormat(error.message) from error
+
+
+class WritesWhatWasNotMade(VirtualEncoder):
+    def encode(self, request: EncodeRequest) -> EncodeResult:
+        refused: list[EncoderError] = []
+
+        def make() -> bytes:
+            try:
+                return _content(request).make()
+            except EncoderError as error:
+                refused.append(error)
+                return bytes(range(8))
+
+        result = super().encode(replace(request, content=replace(_content(request), make=make)))
+        if refused:
+            raise refused[0]
+        return result
+
+
+class TakesAnImageForBlank(VirtualEncoder):
+    def encode(self, request: EncodeRequest) -> EncodeResult:
+        return super().encode(replace(request, bind=lambda found: request.bind(replace(found, state=CardState.BLANK))))
+
+
+class WritesAnImageAllOver(VirtualEncoder):
+    def encode(self, request: EncodeRequest) -> EncodeResult:
+        content = _content(request)
+        return super().encode(replace(request, content=replace(content, make=lambda: content.make() + b"\xff" * 8)))
+
+
+class TellsTheImage(VirtualEncoder):
+    def encode(self, request: EncodeRequest) -> EncodeResult:
+        return replace(super().encode(request), medium=IMAGE.hex())
+
+
 class Feeder:
     def __init__(self, encoder: VirtualEncoder) -> None:
         self._encoder = encoder
@@ -112,7 +205,7 @@ def failures(driver: type[VirtualEncoder], test: str, *arguments: object) -> lis
     encoder.open()
     try:
         getattr(EncoderConformance(), test)(encoder, Feeder(encoder), *arguments)
-    except (AssertionError, EncoderError) as error:
+    except (AssertionError, EncoderError, pytest.fail.Exception) as error:
         return [error]
     finally:
         encoder.close()
@@ -120,6 +213,8 @@ def failures(driver: type[VirtualEncoder], test: str, *arguments: object) -> lis
 
 
 PULLED = "test_a_card_that_is_pulled_at_any_step_never_looks_finished"
+TORN = "test_an_image_that_is_torn_at_any_step_never_looks_finished"
+LYING = "test_a_card_that_acknowledges_what_it_does_not_write"
 
 
 @pytest.mark.parametrize(
@@ -137,6 +232,24 @@ PULLED = "test_a_card_that_is_pulled_at_any_step_never_looks_finished"
         (SaysAnotherUid, "test_encodes_and_says_what_the_card_holds", ()),
         (TellsNoProgress, "test_reports_progress", ()),
         (TellsTheNumber, "test_results_and_cards_do_not_print_their_content", ()),
+        (MakesAnImageBeforeItBinds, "test_an_image_is_written_as_it_is", ()),
+        (MakesAnImageBeforeItBinds, "test_a_refusing_bind_has_nothing_made", ()),
+        (MakesAnImageTwice, "test_an_image_is_written_as_it_is", ()),
+        (WritesAnImageAllOver, "test_a_card_with_an_image_is_foreign_and_takes_another_one", ()),
+        (TakesAnImageForBlank, "test_a_card_with_an_image_is_foreign_and_takes_another_one", ()),
+        (CountsWhatItDidNotWrite, "test_an_image_that_is_there_is_not_written_again", ()),
+        (BindsAnyCardForAnImage, "test_nothing_is_made_for_a_card_without_room", ()),
+        (FillsAnImageUp, "test_an_image_that_no_card_can_take_is_not_written", ()),
+        (HidesThatAnOrderStands, "test_an_image_that_no_card_can_take_is_not_written", ()),
+        (WritesWhatWasNotMade, "test_an_image_that_is_not_made_leaves_the_card_as_it_was", (EncodingInterrupted,)),
+        (TakesATornImageForFinished, TORN, (None,)),
+        (TakesATornImageForFinished, TORN, (OTHER_IMAGE,)),
+        (HidesThatAnOrderStands, TORN, (None,)),
+        (TakesATornImageForFinished, "test_a_card_that_is_pulled_or_swapped_while_its_image_is_made", ()),
+        (TakesATornImageForFinished, LYING, (None, False)),
+        (TakesATornImageForFinished, LYING, (OTHER_IMAGE, True)),
+        (HidesThatAnOrderStands, LYING, (OTHER_IMAGE, False)),
+        (TellsTheImage, "test_nothing_prints_an_image", ()),
     ],
 )
 def test_a_driver_that_breaks_a_promise_fails(driver: type[VirtualEncoder], test: str, arguments: tuple[object, ...]):

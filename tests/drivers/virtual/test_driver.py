@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from drivers.conformance import EncoderConformance
+from drivers.conformance.images import ImageMaker
 from drivers.content import CardNumber
 from drivers.encoder import CardState, EncodeRequest, FoundCard
 from drivers.errors import EncoderNotOnline, EncodingInterrupted, IncompatibleCardFormat
@@ -162,6 +163,21 @@ def test_a_card_that_bind_refuses_is_not_torn_and_does_not_come_back():
     assert encoder.wait_for_card()
     assert monotonic() - began > 0.5  # one refused card after the other would keep the machine busy
     assert encoder.encode(request()).uid != refused["uid"]
+
+
+@pytest.mark.parametrize("image", [b"odd", bytes(1000)], ids=["unusable", "too long"])
+def test_a_card_for_which_an_image_was_made_is_put_back(image):
+    """The order stands, though nothing was written: another card would be the wrong one."""
+    encoder = opened(stack=["NTAG213"])
+    assert encoder.wait_for_card()
+    maker = ImageMaker(image)
+    with pytest.raises(EncodingInterrupted):
+        encoder.encode(maker.request())
+    (card,) = encoder.tray()
+    assert card["state"] == "fresh"
+    assert encoder.wait_for_removal()
+    assert encoder.wait_for_card()
+    assert encoder.encode(ImageMaker().request()).uid == card["uid"]
 
 
 def test_after_a_refused_card_hands_and_interrupts_need_not_wait():
