@@ -13,10 +13,11 @@ from pydantic import SecretStr
 from agent.sandbox.attempts import release
 from agent.sandbox.hotel import fill_hotel
 from agent.sandbox.store import Store
-from agent.sandbox.turns import Turn, script
+from agent.sandbox.turns import ActionType, Turn, script, take_turn
 from drivers.content import ServiceOrder
 from drivers.encoder import EncodeRequest, FoundCard, OrderNote, Progress, ServiceAccess
 from drivers.seam.driver import SeamEncoder
+from tests.agent.guests import delete
 from tests.agent.sandbox.conftest import Opened
 from tests.agent.sandbox.encoding import credential, encoder_of, new_card
 from tests.drivers.seam.wire import Wire, wire_to
@@ -55,13 +56,32 @@ class Desk:
     def told(self, acs_credential_id: str) -> dict[str, Any]:
         return credential(self.client, acs_credential_id)
 
-    def request(self, acs_credential_id: str, *, insists: bool = False, number: str | None = None) -> EncodeRequest:
+    def forget_turns(self, action_type: ActionType = "ENCODE_CREDENTIAL") -> None:
+        while take_turn(self.sandbox.store, self.acs_encoder_id, action_type) != Turn():
+            pass
+
+    def request(
+        self,
+        acs_credential_id: str,
+        *,
+        insists: bool = False,
+        number: str | None = None,
+        once_noted: Callable[[], None] = lambda: None,
+    ) -> EncodeRequest:
+        """What was noted last is handed over. `once_noted` happens after the first note, just before the order."""
         noted = self.notes[-1] if self.notes else None
+        happens = [once_noted]
+
+        def note(known: OrderNote | None) -> None:
+            self.notes.append(known)
+            if happens:
+                happens.pop()()
+
         return EncodeRequest(
             ServiceOrder(acs_credential_id, number),
             self.found.append,
             self.progress.append,
-            note=self.notes.append,
+            note=note,
             noted=noted,
             insists=insists,
         )
@@ -99,7 +119,10 @@ def sandbox(opened: Opened) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def service(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    """A service without guests."""
     with sandbox.client() as checking:
+        for each in checking.post("/acs/credentials/list", json={}).json()["acs_credentials"]:
+            delete(checking, each["acs_credential_id"])
         yield checking
 
 

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -16,15 +16,16 @@ _PATIENCE_S = 30.0
 
 @dataclass(frozen=True)
 class Cut:
-    """Where the wire is cut at a request for `path`: before the service gets it (-1), or after so many bytes of the
-    answer. A `status` is answered in the service's place, which gets the request all the same."""
+    """Where the wire is cut at a request for `path`: before the service gets it (None), after so many bytes of the
+    answer, or so many before its end (negative). A `status` is answered in the service's place, which gets the request
+    all the same."""
 
     path: str
-    after: int = 0
+    after: int | None = 0
     status: int | None = None
 
 
-UNSENT = -1
+UNSENT = None
 
 
 @dataclass
@@ -38,6 +39,8 @@ class Wire:
     url: str = ""
     down: bool = False
     """Whether each request is cut before the service gets it."""
+    stop: Callable[[], None] = lambda: None
+    """Let no connection come any more."""
 
     def carry(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError):
@@ -48,7 +51,7 @@ class Wire:
             cut = next((cut for cut in self.cuts if cut.path == path), None)
             if cut is not None:
                 self.cuts.remove(cut)
-            if self.down or (cut is not None and cut.after == UNSENT):
+            if self.down or (cut is not None and cut.after is UNSENT):
                 return
             self.arrived[path] += 1
             answer = self._answer(request)
@@ -94,9 +97,14 @@ def wire_to(url: str) -> Iterator[Wire]:
                     return
                 threading.Thread(target=wire.carry, args=(client,), daemon=True).start()
 
+        def stop() -> None:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            thread.join(_PATIENCE_S)
+            listener.close()
+
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
+        wire.stop = stop
         yield wire
-        with contextlib.suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
-    thread.join(_PATIENCE_S)
+        stop()
