@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import threading
 from dataclasses import dataclass, field
+from threading import Lock, Timer
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -74,12 +74,16 @@ class Wire:
             )
             try:
                 # The transport itself: a client over it would log the target, which names rooms.
-                return _whole(self._transport.handle_request(request), self._place)
+                answer = _whole(self._transport.handle_request(request), self._place)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 raise self._not_reached(error, connect_s) from error
             except (httpx.HTTPError, OSError) as error:
-                how = f"did not answer within {timeout_s:g} s" if lifeline.is_cut else "gave no whole answer"
+                in_time = not (lifeline.is_cut or isinstance(error, httpx.TimeoutException))
+                how = "gave no whole answer" if in_time else f"did not answer within {timeout_s:g} s"
                 raise Unanswered(f"The server at {self._place} {how}.", cause=type(error).__name__) from error
+            if lifeline.is_cut:  # where an answer doesn't say how long it is, that looks like its end
+                raise Unanswered(f"The server at {self._place} did not answer within {timeout_s:g} s.")
+            return answer
 
     def _made(self, timeout_s: float) -> httpx.HTTPTransport:
         return httpx.HTTPTransport(
@@ -124,10 +128,10 @@ class _Lifeline:
     """A hold on one request's connection, by which it ends in time, also where the server sends a byte now and then."""
 
     def __init__(self, seconds: float) -> None:
-        self._timer = threading.Timer(seconds, self._cut)
+        self._timer = Timer(seconds, self._cut)
         self._timer.daemon = True
         self._held: socket.socket | None = None
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self.is_cut = False
 
     def __enter__(self) -> Self:

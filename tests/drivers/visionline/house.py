@@ -108,6 +108,8 @@ class House:
     opened: int = 0
     """How many sessions were."""
     stopped: threading.Event = field(default_factory=threading.Event)
+    is_late: threading.Event = field(default_factory=threading.Event)
+    """It keeps someone waiting, and would for long."""
     port: int = 0
     _listener: socket.socket | None = None
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -127,7 +129,21 @@ class House:
 
     def silence(self, connection: socket.socket) -> None:
         """Say nothing, and stay."""
+        self.is_late.set()
         self.stopped.wait(60)
+
+    def drips(self, data: bytes) -> Fault:
+        """Send this a byte at a time for as long as anyone should wait, and then the rest."""
+
+        def drip(connection: socket.socket) -> None:
+            for at in range(len(data) - 1):
+                if at < 300:
+                    connection.sendall(data[at : at + 1])
+                    self.stopped.wait(0.01)
+                    self.is_late.set()
+            connection.sendall(data[min(300, len(data) - 1) :])
+
+        return drip
 
     def open(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", self.port))
@@ -142,6 +158,7 @@ class House:
 
     def close(self) -> None:
         self.stopped.set()
+        self.is_late.set()
         with contextlib.suppress(OSError):
             self.leave()
         for thread in self._threads:
@@ -163,6 +180,7 @@ class House:
 
     def _serve(self, plain: socket.socket, number: int) -> None:
         plain.settimeout(60)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each answer waits for 40 ms
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.certificate.configure_cert(context)
         with contextlib.suppress(OSError, ValueError), plain:
