@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from agent.sandbox.attempts import release
-from agent.sandbox.turns import Turn, script
+from agent.sandbox.app import OPERATIONS
+from agent.sandbox.attempts import end_what_is_due, release
+from agent.sandbox.hotel import fill_hotel
+from agent.sandbox.operations import Call
+from agent.sandbox.store import Store
+from agent.sandbox.turns import ERRORS, Turn, script
 from tests.agent.sandbox.encoding import attempt, credential, encoder_of, events_of, new_card, order
 from tests.rig.sandbox import Sandbox, running_sandbox
 
@@ -113,3 +121,57 @@ def test_the_list(client: httpx.Client) -> None:
 def test_one_that_is_not_there(client: httpx.Client) -> None:
     answer = client.post("/action_attempts/get", json={"action_attempt_id": str(uuid4())})
     assert (answer.status_code, answer.json()["error"]["type"]) == (404, "action_attempt_not_found")
+
+
+def asked(store: Store, path: str, **parameters: Any) -> dict[str, Any]:
+    """What the service answers, without HTTP."""
+    operation = next(operation for operation in OPERATIONS if operation.path == path)
+    end_what_is_due(store)
+    answer: dict[str, Any] = json.loads(operation.answer(Call(store, "", {}), operation.parameters(**parameters)))
+    return answer
+
+
+turns = st.builds(
+    Turn,
+    error=st.none() | st.sampled_from(sorted(ERRORS["ENCODE_CREDENTIAL"])),
+    issued=st.booleans(),
+    after_s=st.sampled_from([0.0, None]),
+)
+steps = st.lists(st.tuples(st.just("order"), turns) | st.tuples(st.sampled_from(["release", "change"]), st.none()))
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=steps)
+def test_what_an_attempt_came_to_stays_and_is_what_became_of_the_credential(steps: list[tuple[str, Turn]]) -> None:
+    store = Store()
+    fill_hotel(store, 0)
+    encoder = asked(store, "/acs/encoders/list")["acs_encoders"][0]["acs_encoder_id"]
+    (card,) = asked(store, "/acs/credentials/list", search="Room 204, first")["acs_credentials"]
+    one = {"acs_credential_id": card["acs_credential_id"]}
+    over: dict[str, Any] = {}
+    begun: list[str] = []
+    for number, (step, turn) in enumerate(steps):
+        if step == "order":
+            script(store, encoder, "ENCODE_CREDENTIAL", turn)
+            order = asked(store, "/acs/encoders/encode_credential", acs_encoder_id=encoder, **one)["action_attempt"]
+            assert order["status"] == "pending"
+            begun.append(order["action_attempt_id"])
+        elif step == "release":
+            for attempt_id in [i for i in begun if i not in over][:1]:
+                release(store, attempt_id)
+        elif step == "change":
+            asked(store, "/acs/credentials/update", ends_at=f"2036-01-01T00:00:{number % 60:02d}Z", **one)
+        attempts = asked(store, "/action_attempts/list")["action_attempts"]
+        assert [a["action_attempt_id"] for a in attempts] == begun
+        for now in attempts:
+            assert over.get(now["action_attempt_id"], now) == now
+            if now["status"] != "pending":
+                over[now["action_attempt_id"]] = now
+                assert (now["result"] is None) is (now["status"] == "error")
+                assert (now["error"] is None) is (now["status"] == "success")
+    happened = asked(store, "/events/list", since="2020-01-01T00:00:00Z", **one)["events"]
+    kinds = [event["event_type"] for event in happened]
+    assert kinds == ["acs_credential.issued", *["acs_credential.reissued"] * len(kinds)][: len(kinds)]
+    assert len(kinds) >= sum(ended["status"] == "success" for ended in over.values())
+    assert asked(store, "/acs/credentials/get", **one)["acs_credential"]["is_issued"] is bool(kinds)
+    store.close()

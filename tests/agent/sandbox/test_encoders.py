@@ -96,14 +96,14 @@ def test_an_error_although_the_card_was_encoded(client: httpx.Client, sandbox: S
     assert events_of(client, card) == ["acs_credential.issued"]
 
 
-def test_turns_come_one_after_the_other(client: httpx.Client, sandbox: Sandbox) -> None:
+def test_turns_come_one_after_the_other_for_encodings_and_scans_apart(client: httpx.Client, sandbox: Sandbox) -> None:
     wanted = ["encoder_not_online", "incompatible_card_format"]
-    script(sandbox.store, encoder_of(client), "ENCODE_CREDENTIAL", *(Turn(error=error) for error in wanted))
     script(sandbox.store, encoder_of(client), "SCAN_CREDENTIAL", Turn(error="bridge_disconnected"))
+    script(sandbox.store, encoder_of(client), "ENCODE_CREDENTIAL", *(Turn(error=error) for error in wanted))
     card = new_card(client)
     assert [ended(client, order(client, card))["error"]["type"] for _ in wanted] == wanted
-    assert scanned(client)["error"]["type"] == "bridge_disconnected"
     assert encoded(client, card)["is_issued"] is True
+    assert scanned(client)["error"]["type"] == "bridge_disconnected"
 
 
 def test_a_type_that_an_attempt_never_ends_with_can_not_be_laid_down(client: httpx.Client, sandbox: Sandbox) -> None:
