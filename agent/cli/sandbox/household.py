@@ -1,4 +1,4 @@
-"""The agent beside the sandbox service: its configuration, its journal, its virtual encoder."""
+"""The agent beside the sandbox service: its configuration, its journal, its encoders, its Visionline server."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.cli.failures import CONFIGURATION, CommandFailed, Failure
+from agent.cli.sandbox.clerk import VISIONLINE_STACK
 from agent.cli.sandbox.own_cards import own_cards
 from agent.config import Config, load
+from agent.sandbox.building import TIME_ZONE
 from agent.sandbox.store import Store
+from agent.sandbox.visionline import Visionline, serving_visionline
 
 DESK_PORT = 8460
 _LONGEST_SOCKET_PATH = 100
@@ -33,13 +38,17 @@ class Household:
     config: Config
     path: Path
     own_cards: Mapping[str, str]
+    visionline_url: str
 
 
 @contextlib.contextmanager
 def household(store: Store, service_url: str, api_key: str, db: Path | None, *, hurried: bool) -> Iterator[Household]:
     """A folder with all that the agent needs: beside the service's database, or temporary where that is in memory.
 
-    `hurried` has the encoder write as fast as it can, and the desk page on any port.
+    `hurried` has the encoders write as fast as they can, and the desk page on any port.
+
+    Raises:
+        CommandFailed: what was kept beside the database can't be used.
     """
     with contextlib.ExitStack() as closing:
         temporary = Path(tempfile.mkdtemp(prefix="card-encoder-"))
@@ -54,12 +63,29 @@ def household(store: Store, service_url: str, api_key: str, db: Path | None, *, 
         control = folder / "control.sock"
         if len(os.fsencode(control)) > _LONGEST_SOCKET_PATH:
             control = temporary / control.name
+        visionline = closing.enter_context(_visionline(folder / "visionline"))
         path = folder / "config.toml"
-        path.write_text(_configuration(service_url, key_file, folder, control, hurried=hurried))
-        yield Household(load(path), path, own_cards(store, folder))
+        path.write_text(_configuration(service_url, key_file, folder, control, visionline, hurried=hurried))
+        yield Household(load(path), path, own_cards(store, folder), visionline.url)
 
 
-def _configuration(service_url: str, key_file: Path, folder: Path, control: Path, *, hurried: bool) -> str:
+@contextlib.contextmanager
+def _visionline(folder: Path) -> Iterator[Visionline]:
+    with contextlib.ExitStack() as closing:
+        try:
+            visionline = closing.enter_context(serving_visionline(folder=folder, time_zone=TIME_ZONE))
+        except (OSError, ValueError, sqlite3.Error) as error:
+            message = f"The sandbox's Visionline server can't use {folder} ({error})."
+            raise CommandFailed(
+                Failure(CONFIGURATION, "configuration", message, "Move it away, or name another --db.")
+            ) from error
+        yield visionline
+
+
+def _configuration(
+    service_url: str, key_file: Path, folder: Path, control: Path, visionline: Visionline, *, hurried: bool
+) -> str:
+    pace_ms = _HURRIED_PACE_MS if hurried else _HUMANE_PACE_MS
     return f"""# Written by `card-encoder sandbox` at each start.
 [service]
 endpoint = {_text(service_url)}
@@ -82,8 +108,25 @@ driver = "virtual"
 [encoder.options]
 feed = "manual"
 stack = ["NTAG213", "Ultralight EV1", "MIFARE Classic 1K"]
-pace_ms = {_HURRIED_PACE_MS if hurried else _HUMANE_PACE_MS}
+pace_ms = {pace_ms}
 cards_file = {_text(folder / "cards.json")}
+
+[[encoder]]
+name = "Visionline"
+driver = "visionline"
+[encoder.options]
+server = {_text(visionline.url)}
+username = {_text(visionline.username)}
+password_file = {_text(visionline.password_file)}
+ca_file = {_text(visionline.ca_file)}
+time_zone = {_text(TIME_ZONE)}
+card_driver = "virtual"
+[encoder.options.card_options]
+feed = "manual"
+stack = {json.dumps(VISIONLINE_STACK)}
+formatted = false
+pace_ms = {pace_ms}
+cards_file = {_text(folder / "visionline-cards.json")}
 """
 
 

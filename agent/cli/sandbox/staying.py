@@ -28,9 +28,15 @@ def stay(output: Output, home: Household, service_url: str) -> None:
         if not url.startswith(f"http://127.0.0.1:{DESK_PORT}/"):
             output.line(f"Port {DESK_PORT} is taken, the desk page has another one.")
         output.line(f"Desk page: {url}  (the link works once)")
+        output.line(f"Visionline server: {home.visionline_url}")
         output.line(f"Command line: card-encoder --config {home.path} status")
         output.line("Ctrl-C ends it.")
-        answer = {"service_url": service_url, "desk_url": url, "config": str(home.path)}
+        answer = {
+            "service_url": service_url,
+            "desk_url": url,
+            "visionline_url": home.visionline_url,
+            "config": str(home.path),
+        }
         output.answer(answer, lambda: None)
 
     run_agent(home.config, started)

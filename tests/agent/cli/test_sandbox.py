@@ -16,9 +16,26 @@ from typing import Any
 import httpx
 import pytest
 
+from agent.sandbox.visionline import serving_visionline
+from agent.sandbox.visionline.encoders import user_memory
+from drivers.virtual.cards import VirtualType2, restored
 from tests.agent.cli.program import COMMAND, answer_of, card_encoder
 
 KEY = "seam_sandbox_key"
+VISIONLINE = {
+    "Room 204, first card": "Ultralight EV1",
+    "Room 204, second card": "Ultralight EV1",
+    "Room 103, family card": "Ultralight EV1",
+    "Housekeeping, second floor": "NTAG213",
+}
+COMMON = {"Main entrance", "Lift"}
+OPENED = {
+    "Room 204, first card": {"Room 204"} | COMMON,
+    "Room 204, second card": {"Room 204"} | COMMON,
+    "Room 103, family card": {"Room 103"} | COMMON,
+    "Housekeeping, second floor": {"Room 201", "Room 202", "Room 203", "Room 204"} | COMMON,
+}
+"""The doors that each Visionline card is for."""
 
 
 @dataclass
@@ -59,16 +76,14 @@ def test_once_issues_what_may_be_issued():
     run = card_encoder("sandbox", "--once", "--json", "--port", "0")
     assert run.returncode == 0, run.stderr
     answer = answer_of(run)
-    assert len(answer["issued"]) == 7
+    assert len(answer["issued"]) == 11
     assert all(entry["card_uid"] and entry["medium"] for entry in answer["issued"])
-    assert len({entry["card_uid"] for entry in answer["issued"]}) == 7
-    assert {"Spa card, extended stay", "Spa and gym card 1"} <= {entry["display_name"] for entry in answer["issued"]}
+    assert len({entry["card_uid"] for entry in answer["issued"]}) == 11
+    issued = {entry["display_name"]: entry["medium"] for entry in answer["issued"]}
+    assert {"Spa card, extended stay", "Spa and gym card 1"} <= set(issued)
+    assert {name: medium for name, medium in issued.items() if name in VISIONLINE} == VISIONLINE
     why = {entry["display_name"]: entry["code"] for entry in answer["not_issued"]}
     assert why == {
-        "Room 204, first card": "no_encoder_for_it",
-        "Room 204, second card": "no_encoder_for_it",
-        "Room 103, family card": "no_encoder_for_it",
-        "Housekeeping, second floor": "no_encoder_for_it",
         "Room 301, no longer valid": "visionline_invalid",
         "Spa card of last week": "expired",
         "Garage card, given up": "being_deleted",
@@ -86,10 +101,28 @@ def test_once_again_on_the_same_database(tmp_path: Path):
     first = answer_of(card_encoder("sandbox", "--once", "--json", "--port", "0", "--db", db, "--cards", "2"))
     run = card_encoder("sandbox", "--once", "--port", "0", "--db", db)
     assert run.returncode == 0, run.stderr
-    assert "3 issued" in run.stdout
+    assert len(first["issued"]) == 7
+    assert "7 issued" in run.stdout
     for entry in first["issued"]:
         assert entry["card_uid"] in run.stdout
     assert KEY not in run.stdout + run.stderr
+
+
+def test_the_visionline_cards_open_their_doors_and_are_made_once(tmp_path: Path):
+    db = tmp_path / "hotel.sqlite3"
+    args = ["--once", "--json", "--port", "0", "--db", db, "--cards", "0"]
+    issued = {entry["display_name"]: entry["card_uid"] for entry in answer_of(card_encoder("sandbox", *args))["issued"]}
+    assert card_encoder("sandbox", *args).returncode == 0
+    kept = tmp_path / "hotel.sqlite3-agent"
+    dumps = json.loads((kept / "visionline-cards.json").read_text())["cards"]
+    tray = {dump["uid"]: restored(dump) for dump in dumps}
+    with serving_visionline(folder=kept / "visionline") as visionline:
+        server = visionline.server
+        for name, doors in OPENED.items():
+            card = tray[issued[name]]
+            assert isinstance(card, VirtualType2)
+            assert server.opens(issued[name], user_memory(card)) == doors
+        assert [card.made for card in server.cards] == ["override", "join", "first", "staff"]
 
 
 def test_service_alone_and_its_restart(tmp_path: Path):
@@ -125,6 +158,9 @@ def test_the_whole_desk(tmp_path: Path):
         assert "<html" in page.text.lower()
         run = card_encoder("status", "--json", "--config", sandbox.answer["config"])
         assert answer_of(run)["desk"] == "sandbox"
+        encoders = answer_of(card_encoder("encoders", "--json", "--config", sandbox.answer["config"]))["encoders"]
+        assert [encoder["name"] for encoder in encoders] == ["Virtual encoder", "Visionline"]
+        assert httpx.get(sandbox.answer["visionline_url"], verify=False).status_code == 404
         assert len(list(tmp_path.iterdir())) == 1
         assert sandbox.end(signal.SIGINT) == 0
     assert list(tmp_path.iterdir()) == []
@@ -136,6 +172,15 @@ def test_a_port_that_is_taken(args: list[str]):
         run = card_encoder("sandbox", "--json", "--port", str(other.getsockname()[1]), *args)
     assert run.returncode == 3
     assert "--port" in answer_of(run)["error"]["next_step"]
+
+
+def test_a_visionline_server_whose_state_can_not_be_read(tmp_path: Path):
+    folder = tmp_path / "hotel.sqlite3-agent" / "visionline"
+    folder.mkdir(parents=True)
+    (folder / "visionline.sqlite3").write_text("not a database " * 100)
+    run = card_encoder("sandbox", "--json", "--once", "--port", "0", "--db", tmp_path / "hotel.sqlite3")
+    assert (run.returncode, answer_of(run)["error"]["type"]) == (3, "configuration")
+    assert str(folder) in answer_of(run)["error"]["message"]
 
 
 def test_a_file_that_is_no_database(tmp_path: Path):
