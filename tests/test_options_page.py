@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, SecretStr
+from pydantic_core import PydanticUndefined
 
 from drivers import registry
 from drivers.tags import TagOptions
@@ -34,6 +35,8 @@ def options(model: type[BaseModel], before: str = "") -> Iterator[tuple[str, str
 
 
 def shown(default: Any) -> str:
+    if default is PydanticUndefined:
+        return "needed"
     if default is None:
         return "not set"
     return "a public key" if isinstance(default, SecretStr) else f"`{toml(default)}`"
@@ -41,7 +44,7 @@ def shown(default: Any) -> str:
 
 def toml(value: Any) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {toml(part)}" for key, part in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {toml(part)}" for key, part in value.items()) + " }" if value else "{}"
     return json.dumps(value)
 
 
