@@ -113,6 +113,11 @@ name = "Desk"
             self._process.wait(30)
             self._process = None
 
+    def tell(self, signal_number: signal.Signals) -> None:
+        """Send it a signal, and don't wait for what comes of it."""
+        assert self._process is not None
+        self._process.send_signal(signal_number)
+
     @property
     def ended(self) -> int | None:
         """Its exit code, or minus the number of the signal that ended it, where it has ended by itself."""

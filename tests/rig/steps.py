@@ -21,6 +21,17 @@ def steps_of_agreeing() -> set[str]:
     return _steps_in([*(agent / "claims").glob("*.py"), agent / "journal" / "claiming.py"]) - alone
 
 
+def steps_of_visionline() -> set[str]:
+    """Those that only orders take to somebody else's system, and what is said to Visionline's server."""
+    agent, drivers = SOURCE
+    return _steps_in([agent / "journal" / "orders.py", *(drivers / "visionline").rglob("*.py")])
+
+
+def steps_of_the_services_encoders() -> set[str]:
+    """What is said to the credential service where it drives an encoder itself."""
+    return _steps_in((SOURCE[1] / "seam").rglob("*.py"))
+
+
 def _steps_in(files: Iterable[Path]) -> set[str]:
     found: set[str] = set()
     for file in files:

@@ -133,7 +133,13 @@ def agent_starter() -> Iterator[Starter]:
 
 def _serve(tests: Connection) -> None:
     """Start what comes, tell its pid and, when it has ended, how."""
-    for module in ("agent.cli.app", "agent.daemon", "agent.claims.shared", "drivers.pcsc.driver"):
+    for module in (
+        "agent.cli.app",
+        "agent.daemon",
+        "agent.claims.shared",
+        "drivers.pcsc.driver",
+        "drivers.visionline.driver",
+    ):
         import_module(module)
     while True:
         try:

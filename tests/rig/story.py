@@ -160,7 +160,7 @@ class Desk:
         encoder = f"{self._encoder()}\n{tables}"
         self.daemon = Daemon(folder, stage.street.url, KEY, encoder=encoder, launch=self._launch)
         headers = {"authorization": f"Bearer {KEY}", OUTSIDE.decode(): "yes"}
-        self._client = httpx.Client(base_url=stage.street.url, headers=headers, verify=False)
+        self.client = httpx.Client(base_url=stage.street.url, headers=headers, verify=False)
 
     def _encoder(self) -> str:
         return f'driver = "pcsc"\n[encoder.options]\nreader = "{self._pcscd.readers[self._reader]}"'
@@ -222,7 +222,7 @@ class Desk:
         """End it all."""
         self.daemon.kill()
         self._pcscd.slots[self._reader].take()
-        self._client.close()
+        self.client.close()
         self.service.store.close()
 
     def until_up(self) -> None:
@@ -268,7 +268,7 @@ class Desk:
         self._post(REPORT, headers={"idempotency-key": str(uuid4())}, **body)
 
     def _post(self, path: str, *, headers: dict[str, str] | None = None, **body: Any) -> Any:
-        answer = self._client.post(path, json=body, headers=headers)
+        answer = self.client.post(path, json=body, headers=headers)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
