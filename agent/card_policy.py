@@ -39,20 +39,25 @@ def _is_own(found: FoundCard, row: Card | None, acs_credential_id: str, ordered:
     """Whether the journal has the card as this credential's, and neither the card nor its vendor says otherwise.
 
     What an interrupted write left may be unreadable, or nothing. Else content that can't be read, and in any case a
-    number that this desk did not write, may mean that somebody has used the card since. A vendor's key has the card's
-    own number, whosever it is: that it is another one than was ordered tells the same.
+    number that this desk did not write, may mean that somebody has used the card since.
     """
-    if row is None or row.acs_credential_id != acs_credential_id or is_another_key(found, ordered):
+    if row is None or row.acs_credential_id != acs_credential_id:
         return False
+    as_ordered = _is_as_ordered(found, ordered)
+    if as_ordered is not None:
+        return as_ordered
     if found.state is CardState.BLANK or (row.standing is CardStanding.UNKNOWN and found.state is CardState.FOREIGN):
         return True
     return (found.card_number or "").casefold() == (row.card_number or "").casefold()
 
 
-def is_another_key(found: FoundCard, ordered: OrderNote | None) -> bool:
-    """Whether the card is a live key by the vendor's word, and not the one that came of this order."""
+def _is_as_ordered(found: FoundCard, ordered: OrderNote | None) -> bool | None:
+    """Of a card that is a live key by its vendor's word: whether that is the one which came of this order.
+
+    The numbers don't tell: they are the card's own, whosever the key. None where the vendor doesn't tell either.
+    """
     its_id, ours = (found.vendor or {}).get("card_id"), ordered and ordered.facts.get("card_id")
-    return found.live and its_id is not None and ours is not None and str(its_id) != str(ours)
+    return None if not found.live or its_id is None or ours is None else str(its_id) == str(ours)
 
 
 def _is_others(row: Card | None, credential: Credential) -> bool:
@@ -103,7 +108,7 @@ def refusal(
         found.state is CardState.NUMBER
         and found.card_number == wanted == credential.card_number
         and not _is_others(row, credential)
-        and not is_another_key(found, ordered)
+        and _is_as_ordered(found, ordered) is not False
     ):
         return None  # it is this credential's own already
     if found.live:

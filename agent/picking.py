@@ -91,8 +91,10 @@ class Picking:
         station = self._stations.find(wish.encoder)
         chosen = list(self._stations) if station is None else [station]
         await self._until_its_turn(wish)
-        self._give_up_the_interrupted_card(wish)
+        given_up = self._give_up_the_interrupted_card(wish)
         intake = await self._latest(wish)
+        if not given_up:
+            await self._until_its_turn(wish)  # an encoder may have begun it by itself meanwhile
         job = self._journal.open_job(wish.acs_credential_id)
         if job is None:
             raise _no_job(intake, asked=wish.reason is not None)
@@ -103,6 +105,8 @@ class Picking:
             async with self._claims.taking(
                 job, replace_card=wish.replace_card, who=wish.who, reason=wish.reason
             ) as token:
+                if not given_up:
+                    await self._until_its_turn(wish)
                 job = self._picked(wish, job, chosen, token)
             self._stations.reconsider(job.job_id)
         attempt.job_id = job.job_id
@@ -144,11 +148,14 @@ class Picking:
             while (job := self._journal.open_job(wish.acs_credential_id)) and self._stations.is_busy_with(job):
                 await queue.get()
 
-    def _give_up_the_interrupted_card(self, wish: Wish) -> None:
+    def _give_up_the_interrupted_card(self, wish: Wish) -> bool:
+        """Whether there was one: whichever card is written next is the one that was asked for then."""
         job = self._journal.open_job(wish.acs_credential_id)
-        if wish.replace_card and wish.reason and job and job.state is JobState.WRITING:
-            self._stations.refuse_while_busy(job)
-            self._journal.release_card(job.job_id, actor=wish.who, reason=wish.reason)
+        if not (wish.replace_card and wish.reason and job and job.state is JobState.WRITING):
+            return False
+        self._stations.refuse_while_busy(job)
+        self._journal.release_card(job.job_id, actor=wish.who, reason=wish.reason)
+        return True
 
     async def _latest(self, wish: Wish) -> Intake | None:
         """Bring the credential into the journal as it is now; None where only the journal knows it."""

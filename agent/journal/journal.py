@@ -352,6 +352,8 @@ class Journal(Orders):
             if job.state is JobState.HELD:
                 target = JobState.WRITING if job.held_from == JobState.WRITING else JobState.WAITING
                 move(connection, job, target, code="resumed", reason=f"Resumed by {actor}.")
+                if target is JobState.WRITING and _order_stage(connection, job_id) == "asked":
+                    note(connection, job, ORDER_UNKNOWN, NO_ANSWER)
                 connection.execute(
                     "UPDATE jobs SET ready = 1, consent = ?, held_by = NULL, held_from = NULL WHERE job_id = ?",
                     (job.code, job_id),

@@ -92,7 +92,7 @@ async def test_what_an_encoder_begins_by_itself_meanwhile_serves_the_person_too(
 
     @asynccontextmanager
     async def taking(*_: object, **__: object) -> AsyncIterator[None]:
-        await desk.until(lambda: job(desk, wanted).state is JobState.BOUND, "the encoder to begin by itself")
+        await desk.until(lambda: desk.agent.stations[0].job, "the encoder to begin by itself")
         yield
 
     monkeypatch.setattr(issuing, "latest", latest_after_all)
