@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from drivers.tags.link import LinkError, Refused, TagLost
+from drivers.tags.link import LinkError, TagLost
 
 if TYPE_CHECKING:  # nfcpy, which that imports, may be missing
     from drivers.nfc.reader import Reader, Target
@@ -16,7 +16,10 @@ _VERSION_S = 0.01
 
 
 class NfcType2Link:
-    """See `Type2Link`. `found` is the tag that was sensed, and so selected, just now."""
+    """See `Type2Link`. `found` is the tag that was sensed, and so selected, just now.
+
+    One that said no isn't selected any more, until its UID is asked for.
+    """
 
     def __init__(self, reader: Reader, found: Target) -> None:
         self._reader = reader
@@ -37,21 +40,13 @@ class NfcType2Link:
 
     def read(self, page: int) -> bytes:
         """See `Type2Link.read`."""
-        try:
-            with self._reader.nfcpy():
-                return bytes(self._tag.read(page))
-        except Refused:
-            self._select_again()
-            raise
+        with self._reader.nfcpy():
+            return bytes(self._tag.read(page))
 
     def write(self, page: int, data: bytes) -> None:
         """See `Type2Link.write`. nfcpy sends it again where no answer comes."""
-        try:
-            with self._reader.nfcpy():
-                self._tag.write(page, data)
-        except Refused:
-            self._select_again()
-            raise
+        with self._reader.nfcpy():
+            self._tag.write(page, data)
 
     def version(self) -> bytes | None:
         """See `Type2Link.version`."""
@@ -60,7 +55,9 @@ class NfcType2Link:
             answer = bytes(self._tag.transceive(_GET_VERSION, timeout=_VERSION_S, retries=0))
         if len(answer) == 8:
             return answer
-        self._select_again()
+        # A tag that said no, or nothing, is no longer selected. Where two lie in the field, the other one may be.
+        if self._selected() != self._found.uid:
+            raise TagLost("another tag answers than before")
         return None
 
     def _selected(self) -> bytes:
@@ -69,8 +66,3 @@ class NfcType2Link:
             raise TagLost("no tag answers")
         self._tag = self._reader.type2(target)
         return target.uid
-
-    def _select_again(self) -> None:
-        """A tag that said no, or nothing, is no longer selected. Where two lie in the field, the other one may be."""
-        if self._selected() != self._found.uid:
-            raise TagLost("another tag answers than before")

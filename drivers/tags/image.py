@@ -114,7 +114,7 @@ class ImageOnTag(Change):
         """See `Change.unwritten`."""
         if isinstance(error, TagLost):
             return EncodingInterrupted("The card was taken away, or swapped, before its image was written on it.")
-        return self.refusal(error)
+        return EncodingInterrupted("The card does not read as it did before its image was made.")
 
     def refusal(self, error: LinkError) -> EncoderError:
         """See `Change.refusal`."""

@@ -98,6 +98,29 @@ def test_a_card_that_keeps_nothing() -> None:
     assert not any(card.memory[16:64])
 
 
+@pytest.mark.promise(1)
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_pages_that_were_right_are_read_back_too(missing: int) -> None:
+    """While the image is made, somebody else's reader may write on the card; and a bad cell takes others with it."""
+    card = type2("Ultralight EV1")
+    card.memory[16:40] = IMAGE[: 24 - 4 * missing].ljust(24, b"\0")
+    with pytest.raises(EncodingInterrupted):
+        write(card, IMAGE, making=lambda: card.memory.__setitem__(21, 0xEE))
+    assert not missing or not any(card.memory[16:20])
+    write(card, IMAGE)
+    assert bytes(card.memory[16:40]) == IMAGE
+
+
+@pytest.mark.promise(7)
+def test_a_card_that_can_be_read_no_more_once_its_image_was_made() -> None:
+    card = type2("Ultralight EV1")
+    write(card, IMAGE)
+    made: list[None] = []
+    card.fault = lambda operation: Effect.REFUSE if made and operation.name == "read" else None
+    with pytest.raises(EncodingInterrupted, match="does not read as it did"):
+        write(card, IMAGE, making=lambda: made.append(None))
+
+
 @pytest.mark.promise(1, 7)
 @pytest.mark.parametrize("value", [0, 1])
 def test_every_bit_of_the_image_stuck(value: int, cases: Callable[[int], None]) -> None:
