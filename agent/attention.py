@@ -13,7 +13,7 @@ from agent import clock
 from agent.advice import next_step, take_back
 from agent.choice import Spent
 from agent.claims import Claims
-from agent.journal import Job, JobState, Journal
+from agent.journal import ORDER_UNKNOWN, Job, JobState, Journal
 from agent.overview import is_silent, job_json
 from agent.polling import Polling
 from agent.station import Station
@@ -111,7 +111,9 @@ def _is_refused(journal: Journal, station: Station, job_id: int) -> bool:
 
 def _jobs(journal: Journal, in_hand: Sequence[int]) -> Iterator[Group]:
     since = clock.to_text(clock.now() - KEPT)
-    interrupted = [job for job in journal.in_state(JobState.WRITING, _MOST_JOBS) if job.job_id not in in_hand]
+    begun = [job for job in journal.in_state(JobState.WRITING, _MOST_JOBS) if job.job_id not in in_hand]
+    ordered = [job for job in begun if job.code == ORDER_UNKNOWN]
+    interrupted = [job for job in begun if job.code != ORDER_UNKNOWN]
     out = journal.to_take_back(since, _MOST_JOBS)
     conflicts = [job for job in out if job.state is JobState.FAILED]
     orphans = [job for job in out if job.state is not JobState.FAILED]
@@ -122,6 +124,12 @@ def _jobs(journal: Journal, in_hand: Sequence[int]) -> Iterator[Group]:
         interrupted,
         ("card was interrupted while it was written.", "cards were interrupted while they were written."),
         "Put each back on its encoder: it is read, and finished where needed.",
+    )
+    yield from _about(
+        "order_unknown",
+        ordered,
+        ("key was ordered, and no answer came.", "keys were ordered, and no answer came."),
+        "Whether each was made is not known. `card-encoder encode ID`, with its card there, finds out where that can be.",
     )
     yield from _about(
         "take_back",

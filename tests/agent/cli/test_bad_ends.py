@@ -39,6 +39,7 @@ from tests.agent.cli.bad_ends import (
 )
 from tests.agent.cli.program import COMMAND, card_encoder
 from tests.agent.guests import create, poll, service, swap
+from tests.agent.vendor import drivers
 from tests.rig.daemon import Daemon, until
 from tests.rig.disk import Disk
 from tests.rig.pcscd import Pcscd
@@ -46,7 +47,7 @@ from tests.rig.sandbox import KEY, Sandbox, running_sandbox
 from tests.rig.scripted import error
 from tests.rig.steps import SOURCE
 
-__all__ = ["desks", "service"]
+__all__ = ["desks", "drivers", "service"]
 
 pytestmark = pytest.mark.promise(7, 8)
 
@@ -71,6 +72,8 @@ async def test_what_has_happened_and_what_to_do_next(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:
+    if case.encoder["driver"] == "carded":
+        request.getfixturevalue("drivers")
     rig: Pcscd | None = request.getfixturevalue("pcscd") if case.encoder["driver"] == "pcsc" else None
     async with desk_for(case, tmp_path, sandbox, monkeypatch, rig) as desk:
         about = await case.come(desk)

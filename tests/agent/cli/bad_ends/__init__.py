@@ -6,7 +6,7 @@ about, `words` is what is said of several.
 
 from __future__ import annotations
 
-from tests.agent.cli.bad_ends import cards, credentials, encoders, journal, people, service
+from tests.agent.cli.bad_ends import cards, credentials, encoders, journal, orders, people, service
 from tests.agent.cli.bad_ends.desk import SECRET, BadEnd, command, desk_for, seen
 from tests.agent.cli.bad_ends.service import orphaned, reported
 from tests.agent.cli.bad_ends.words import ANOTHER, TAKE_BACK
@@ -16,6 +16,7 @@ __all__ = ["ANOTHER", "CASES", "SECRET", "TAKE_BACK", "BadEnd", "command", "desk
 CASES: list[BadEnd] = [
     *cards.CASES,
     *encoders.CASES,
+    *orders.CASES,
     *service.CASES,
     *credentials.CASES,
     *people.CASES,
