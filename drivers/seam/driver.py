@@ -8,7 +8,7 @@ goes wrong is told in `ordering`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, ClassVar, cast
@@ -122,8 +122,9 @@ class SeamEncoder(Encoder):
             request.bind(UNSEEN)
             return ordering.recall(request, order, noted)
         if self._options.look:
-            request.progress(Progress(Stage.LOOKING, 0, 1, _PUT_A_CARD))
-            found = self._look(self._options.patience_s)
+            found = self._look(
+                self._options.patience_s, lambda: request.progress(Progress(Stage.LOOKING, 0, 1, _PUT_A_CARD))
+            )
             request.progress(Progress(Stage.LOOKING, 1, 1))
             request.bind(found)
         else:
@@ -138,7 +139,7 @@ class SeamEncoder(Encoder):
                 next_step="Set its option look = true, or have the card scanned at the service.",
             )
         self._interrupted.clear()
-        return self._look(min(self._options.patience_s, _LONGEST_SCAN_S))
+        return self._look(min(self._options.patience_s, _LONGEST_SCAN_S), lambda: None)
 
     @property
     def _client(self) -> Client:
@@ -146,17 +147,26 @@ class SeamEncoder(Encoder):
             raise EncoderNotOnline("The encoder was not opened.")
         return self._opened
 
-    def _look(self, longest_s: float) -> FoundCard:
-        """Have the card scanned.
+    def _look(self, longest_s: float, waits: Callable[[], None]) -> FoundCard:
+        """Have the card scanned. `waits` is called again and again while that isn't over: a sign of life.
 
         Raises:
             NoCredentialOnEncoder: none came in time, or `interrupt` was called.
             EncoderError: others of the catalogue.
         """
         with nothing_ordered():
+            waits()
             attempt = self._begin_scan()
             self._scan_left = attempt.action_attempt_id
-            end = attempt if attempt.is_over else self._patience.for_a_card(self._over, longest_s)
+
+            def ask() -> Attempt | None:
+                now = self._client.attempt(attempt.action_attempt_id)
+                if now.is_over:
+                    return now
+                waits()
+                return None
+
+            end = attempt if attempt.is_over else self._patience.for_a_card(ask, longest_s)
         if end is None:
             raise NoCredentialOnEncoder("No card was put on the service's encoder in time.")
         self._scan_left = ""
@@ -179,10 +189,6 @@ class SeamEncoder(Encoder):
                 if not left.is_over:
                     return left
         return self._client.scan(self._id)
-
-    def _over(self) -> Attempt | None:
-        attempt = self._client.attempt(self._scan_left)
-        return attempt if attempt.is_over else None
 
     def _find(self, client: Client) -> Mapping[str, Any]:
         """The encoder that the options name.

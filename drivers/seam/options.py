@@ -23,7 +23,7 @@ class SeamOptions(Options):
     """How long the service may take to come to an end with a card, in seconds: somebody has to bring that meanwhile."""
     poll_s: float = Field(default=1.0, gt=0, le=10)
     """How long to wait before the service is asked again how far it is, in seconds."""
-    timeout_s: float = Field(default=10.0, gt=0, le=30)
+    timeout_s: float = Field(default=10.0, gt=0, le=20)
     """How long the service may take to be reached, to take a request and to answer it, each, in seconds."""
     pause_s: float = Field(default=3.0, ge=0.05)
     """How long to wait after a card before the next one is asked for, in seconds."""

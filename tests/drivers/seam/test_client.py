@@ -1,107 +1,23 @@
-"""A service that lies, or takes its time: whatever it answers becomes an error of the catalogue."""
+"""The requests themselves: what they carry, how long they take, and what an error of theirs tells."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pydantic import SecretStr
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import StreamingResponse
 
-from drivers.content import ServiceOrder
-from drivers.encoder import EncodeRequest, OrderNote, ServiceAccess
-from drivers.errors import (
-    BridgeDisconnected,
-    CredentialDeleted,
-    EncoderError,
-    EncoderNotOnline,
-    EncodingInterrupted,
-    UncategorizedError,
-    Unencodable,
-)
+from drivers.encoder import OrderNote, ServiceAccess
+from drivers.errors import BridgeDisconnected, EncoderNotOnline
 from drivers.seam.client import Client, Refused, Unanswered
 from drivers.seam.driver import SeamEncoder
 from tests.drivers.seam.conftest import ATTEMPT, CREDENTIAL, ORDER, SCAN
-from tests.rig.sandbox import serving
+from tests.drivers.seam.liar import ENCODER, ID, KEY, Liar, encoder, liar, opened, refusing, request, server
 
-KEY = "seam_secret_key"
-ENCODER = "/acs/encoders/get"
-ID = "5f4e3d2c-1b0a-4f8e-9d6c-5b4a3c2d1e0f"
-
-
-def attempt(status: str, **members: Any) -> dict[str, Any]:
-    return {"action_attempt": {"action_attempt_id": "a", "status": status, "result": None, "error": None, **members}}
-
-
-SOUND: dict[str, Any] = {
-    ENCODER: {"acs_encoder": {"acs_encoder_id": ID, "display_name": "Front desk", "errors": []}},
-    SCAN: attempt("pending"),
-    ATTEMPT: attempt("success", result={"acs_credential_on_encoder": None}),
-    CREDENTIAL: {"acs_credential": {"acs_credential_id": "c", "is_issued": False, "issued_at": None}},
-    ORDER: attempt("success", result={"acs_credential_id": "c", "is_issued": True, "card_number": "04A1"}),
-}
-
-
-@dataclass
-class Liar:
-    """Answers each path with what stands here: JSON, or a response as it is."""
-
-    answers: dict[str, Any] = field(default_factory=dict)
-    came: list[Request] = field(default_factory=list)
-    url: str = ""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        await request.body()
-        self.came.append(request)
-        answer = self.answers[scope["path"]]
-        response = answer if isinstance(answer, Response) else Response(json.dumps(answer))
-        await response(scope, receive, send)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Liar]:
-    liar = Liar()
-    with serving(liar) as liar.url:
-        yield liar
-
-
-@pytest.fixture
-def liar(server: Liar) -> Liar:
-    server.answers = dict(SOUND)
-    server.came.clear()
-    return server
-
-
-def opened(liar: Liar, **options: Any) -> SeamEncoder:
-    values = {"acs_encoder_id": ID, "poll_s": 0.01, "patience_s": 0.02} | options
-    encoder = SeamEncoder("Desk", SeamEncoder.options_model.model_validate(values))
-    encoder.service = ServiceAccess(liar.url, lambda: SecretStr(KEY))
-    encoder.open()
-    return encoder
-
-
-@pytest.fixture
-def encoder(liar: Liar) -> Iterator[SeamEncoder]:
-    encoder = opened(liar)
-    yield encoder
-    encoder.close()
-
-
-def request(notes: list[OrderNote | None]) -> EncodeRequest:
-    return EncodeRequest(ServiceOrder("c"), lambda _: None, note=notes.append)
-
-
-def refusing(status: int, kind: str, text: str = "Mrs. Brandt, room 101") -> Response:
-    return Response(json.dumps({"error": {"type": kind, "message": text}, "ok": False}), status)
+__all__ = ["encoder", "liar", "server"]
 
 
 def test_a_sound_service_serves(encoder: SeamEncoder, liar: Liar) -> None:
@@ -136,104 +52,7 @@ def test_a_key_that_can_not_be_read_sends_nothing(liar: Liar) -> None:
     assert liar.came == []
 
 
-NONSENSE = [
-    Response("<html>Please log in</html>"),
-    Response("[1]"),
-    Response("{"),
-    Response("[" * 100_000),
-    Response("{}"),
-    Response(b"\xff\xfe"),
-    Response(json.dumps(attempt("done"))),
-    Response(json.dumps({"action_attempt": {"status": "success"}})),
-    Response("<html>Not found</html>", 404),
-    Response("", 403),
-    refusing(408, "timeout"),
-    refusing(503, "trouble"),
-    Response("", 302, {"location": "https://elsewhere.example/"}),
-]
-
-
-@pytest.mark.parametrize("answer", NONSENSE)
-def test_an_answer_to_the_order_that_makes_no_sense_leaves_it_unknown(
-    encoder: SeamEncoder, liar: Liar, answer: Response
-) -> None:
-    liar.answers[ORDER] = answer
-    notes: list[OrderNote | None] = []
-    with pytest.raises(EncodingInterrupted):
-        encoder.encode(request(notes))
-    assert [noted and noted.stage for noted in notes] == ["asked"]
-    assert [came.url.path for came in liar.came].count(ORDER) == 1
-
-
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        (refusing(401, "unauthorized"), BridgeDisconnected),
-        (refusing(403, "forbidden"), BridgeDisconnected),
-        (refusing(404, "acs_credential_not_found"), CredentialDeleted),
-        (refusing(404, "acs_encoder_not_found"), EncoderNotOnline),
-        (refusing(404, "not_found"), UncategorizedError),
-        (refusing(400, "invalid_input"), Unencodable),
-        (refusing(409, "conflict"), UncategorizedError),
-        (refusing(429, "too_many_requests"), BridgeDisconnected),
-        (refusing(400, "Mrs. Brandt"), Unencodable),
-    ],
-)
-def test_a_clear_no_to_the_order_takes_the_note_back(
-    encoder: SeamEncoder, liar: Liar, answer: Response, error: type[EncoderError]
-) -> None:
-    liar.answers[ORDER] = answer
-    notes: list[OrderNote | None] = []
-    with pytest.raises(error) as caught:
-        encoder.encode(request(notes))
-    assert not isinstance(caught.value, EncodingInterrupted)
-    assert notes[-1] is None
-    assert "Brandt" not in f"{caught.value}{caught.value.data}{caught.value.__cause__}"
-
-
-@pytest.mark.parametrize(
-    "result", [None, {}, {"acs_credential_id": "another", "is_issued": True}, "issued", [{"acs_credential_id": "c"}]]
-)
-def test_a_success_that_does_not_name_the_credential_is_none(encoder: SeamEncoder, liar: Liar, result: Any) -> None:
-    liar.answers[ORDER] = attempt("success", result=result)
-    notes: list[OrderNote | None] = []
-    with pytest.raises(EncodingInterrupted):
-        encoder.encode(request(notes))
-    assert notes[-1] is not None
-
-
-@pytest.mark.parametrize("kind", ["jammed", "Mrs. Brandt, room 101", "", None, 7])
-def test_an_error_type_that_is_not_known(encoder: SeamEncoder, liar: Liar, kind: Any) -> None:
-    """It may have been written: nothing of what the service says else is shown."""
-    liar.answers[ORDER] = attempt("error", error={"type": kind, "message": "Mrs. Brandt, room 101"})
-    with pytest.raises(EncodingInterrupted) as caught:
-        encoder.encode(request([]))
-    assert caught.value.type == "uncategorized_error"
-    assert "Brandt" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("kind", "known"),
-    [("no_card_on_encoder", "no_credential_on_encoder"), ("credential_being_deleted", "credential_deleted")],
-)
-def test_error_types_by_their_older_names(encoder: SeamEncoder, liar: Liar, kind: str, known: str) -> None:
-    liar.answers[ORDER] = attempt("error", error={"type": kind, "message": ""})
-    with pytest.raises(EncoderError) as caught:
-        encoder.encode(request([]))
-    assert caught.value.type == known
-
-
-def test_another_attempt_than_the_one_in_question_is_no_answer(encoder: SeamEncoder, liar: Liar) -> None:
-    liar.answers[ORDER] = attempt("pending")
-    liar.answers[ATTEMPT] = SOUND[ORDER] | attempt("success", action_attempt_id="b", result={"acs_credential_id": "c"})
-    liar.answers[SCAN] = attempt("success", result={"acs_credential_on_encoder": None})
-    with pytest.raises(EncodingInterrupted):
-        encoder.encode(request([]))
-
-
 async def _drips() -> AsyncIterator[bytes]:
-    import asyncio
-
     while True:
         yield b" "
         await asyncio.sleep(0.01)
@@ -269,37 +88,6 @@ def test_without_a_system_there_is_no_encoder(liar: Liar) -> None:
     liar.answers["/acs/systems/list"] = {"acs_systems": []}
     with pytest.raises(EncoderNotOnline):
         opened(liar, acs_encoder_id=None, encoder="Front desk")
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=4) | st.sampled_from(["c", "a", "pending", "success"]),
-    lambda part: (
-        st.lists(part, max_size=2)
-        | st.dictionaries(
-            st.sampled_from(
-                ["acs_credential_on_encoder", "card_number", "status", "result", "error", "type", "errors"]
-            ),
-            part,
-            max_size=3,
-        )
-    ),
-    max_leaves=5,
-)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(path=st.sampled_from(sorted(SOUND)), key=st.sampled_from(["", "result", "error", "status"]), lie=JSON)
-def test_any_lie_is_an_error_of_the_catalogue(liar: Liar, path: str, key: str, lie: Any) -> None:
-    ((what, sound),) = SOUND[path].items()
-    liar.answers = SOUND | {path: {what: sound | {key: lie} if key else lie}}
-    with suppress(EncoderError):
-        encoder = opened(liar)
-        try:
-            with suppress(EncoderError):
-                encoder.scan()
-            assert encoder.encode(request([])).reported
-        finally:
-            encoder.close()
 
 
 def test_refusals_and_silence_say_nothing_of_the_key(liar: Liar) -> None:

@@ -241,6 +241,8 @@ async def test_an_agent_that_stops_after_a_lost_answer_finds_the_order(
         report = running.agent.journal.report_of(job(running, made).job_id)
         assert report is not None
         assert report.body["card_number"] == desk.told(made)["card_number"]
+        # That the credential has a number by now is the order's doing, and makes no other order of it.
+        assert not [entry for entry in running.agent.journal.audit() if entry["event"] == "not_written"]
     assert desk.orders == 1
 
 
