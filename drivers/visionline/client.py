@@ -135,7 +135,6 @@ class Client:
             self._session = None
             answer = send(self._open())
         if answer.status == 401:
-            self._session = None
             answers.refuse_session(answer, datetime.now(UTC))
         return answers.value(answer)
 

@@ -86,11 +86,7 @@ class Wire:
             return answer
 
     def _made(self, timeout_s: float) -> httpx.HTTPTransport:
-        return httpx.HTTPTransport(
-            verify=self._trust.context(self._place, timeout_s),
-            trust_env=False,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=0),
-        )
+        return httpx.HTTPTransport(verify=self._trust.context(self._place, timeout_s), trust_env=False)
 
     def _not_reached(
         self, error: BaseException, timeout_s: float

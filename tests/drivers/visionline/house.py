@@ -110,6 +110,8 @@ class House:
     stopped: threading.Event = field(default_factory=threading.Event)
     is_late: threading.Event = field(default_factory=threading.Event)
     """It keeps someone waiting, and would for long."""
+    was_heard_out: bool = False
+    """Someone waited until all the drops had come."""
     port: int = 0
     _listener: socket.socket | None = None
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -142,6 +144,7 @@ class House:
                     self.stopped.wait(0.01)
                     self.is_late.set()
             connection.sendall(data[min(300, len(data) - 1) :])
+            self.was_heard_out = True
 
         return drip
 

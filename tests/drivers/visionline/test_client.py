@@ -171,6 +171,7 @@ def test_another_password_is_tried_at_once(server: House, ca_file, trouble: Trou
     trouble.of(WrongPassword, client.connect)
     password[0] = PASSWORD
     client.connect()
+    assert client.retry_after_s == 0
     client.close()
 
 

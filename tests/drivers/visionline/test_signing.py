@@ -85,6 +85,10 @@ def test_a_session_is_not_shown() -> None:
     assert repr(Session("5c4e", KEY)) == "Session()"
 
 
+def test_a_space_is_no_plus() -> None:
+    assert signing.target("/a b", {"encoder": "Desk 1+2/ü"}) == "/a%20b?encoder=Desk%201%2B2%2F%C3%BC"
+
+
 def test_the_order_of_a_query_is_kept() -> None:
     assert signing.target("/api/v1/cards", {"b": "1", "a": "2"}) == "/api/v1/cards?b=1&a=2"
 

@@ -35,6 +35,13 @@ def test_a_handshake_without_an_end(server: House, client: Client, trouble: Trou
     trouble.of(NotReached, lambda: order(client))
 
 
+@pytest.mark.usefixtures("no_patience")
+def test_a_time_that_is_up_before_there_is_a_connection(server: House, client: Client, trouble: Trouble) -> None:
+    server.is_late.set()
+    trouble.of(NotReached, lambda: order(client))
+    assert server.at("order") == []
+
+
 def test_nobody_listens(server: House, client: Client, trouble: Trouble) -> None:
     server.leave()
     error = trouble.of(NotReached, lambda: order(client))
@@ -108,6 +115,7 @@ def test_an_answer_that_takes_too_long(
     error = trouble.of(Unanswered, lambda: ask(client))
     assert "did not answer within 30 s" in error.message
     assert len(server.at(ask.__name__)) == 1
+    assert not server.was_heard_out
 
 
 @pytest.mark.usefixtures("no_patience")
@@ -120,3 +128,4 @@ def test_how_long_an_answer_may_take_is_measured(server: House, make_client: Mak
     client = make_client(timeout_s=2.0)
     server.lie("look", server.drips(http(200, {}, X_Padding="x" * 1000)))
     trouble.of(Unanswered, lambda: look(client))
+    assert not server.was_heard_out
