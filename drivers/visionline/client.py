@@ -23,6 +23,7 @@ from drivers.visionline import answers, signing
 from drivers.visionline.signing import Session
 from drivers.visionline.trouble import (
     ClockSkew,
+    NoPassword,
     NotReached,
     ServerAway,
     SessionRefused,
@@ -42,7 +43,7 @@ PAUSE_S = 300.0
 class Access:
     """Who asks whom. `server` is https://HOST[:PORT]; `timeout_s` is how long an answer may take, in seconds.
 
-    `password` reads it anew each time; it raises an `EncoderNotOnline` where there is none.
+    `password` reads it anew each time; it raises an `OSError` or a `ValueError` where there is none.
     """
 
     server: str
@@ -145,7 +146,7 @@ class Client:
             NotReached: the server isn't there, or gives no answer that makes sense.
             EncoderNotOnline: others.
         """
-        password = self._access.password()
+        password = self._password()
         if self._refusal is not None and self.retry_after_s and self._refusal[1] == password:
             again = self._refusal[2]
             raise type(again)(again.message, next_step=again.next_step, **again.data)
@@ -160,6 +161,14 @@ class Client:
             raise
         self._refusal = None
         return self._session
+
+    def _password(self) -> SecretStr:
+        try:
+            return self._access.password()
+        except OSError as error:
+            raise NoPassword(f"The password for Visionline can't be read ({error.strerror}).") from error
+        except ValueError:  # its text may be of the password
+            raise NoPassword("There is no password for Visionline.") from None
 
     def _exchange(
         self,

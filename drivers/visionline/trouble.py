@@ -52,6 +52,15 @@ class ServerAway(EncoderNotOnline):
     )
 
 
+class NoPassword(EncoderNotOnline):
+    """The password can't be read."""
+
+    default_next_step = (
+        "Write the password of the agent's Visionline user into the file that the option `password_file` names, "
+        "readable for the agent alone."
+    )
+
+
 class WrongPassword(EncoderNotOnline):
     """The server doesn't take the user's name and password."""
 

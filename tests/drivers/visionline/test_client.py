@@ -1,6 +1,7 @@
 """Sessions and passwords, over real TLS."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from drivers.visionline import wire
 from drivers.visionline.client import PAUSE_S, Access, Client
 from drivers.visionline.trouble import (
     ClockSkew,
+    NoPassword,
     NotReached,
     ServerAway,
     SessionRefused,
@@ -27,6 +29,7 @@ from tests.drivers.visionline.house import (
     PASSWORD,
     SECRETS,
     SESSION,
+    USER,
     Answer,
     Heard,
     House,
@@ -165,13 +168,35 @@ def test_a_refused_password_is_not_tried_again_for_a_while(
     assert client.retry_after_s == 0
 
 
-def test_another_password_is_tried_at_once(server: House, ca_file, trouble: Trouble) -> None:
+def test_another_password_is_tried_at_once(server: House, ca_file: Path, trouble: Trouble) -> None:
     password = ["Waldhorn"]
-    client = Client(Access(server.url, "front-desk-agent", lambda: SecretStr(password[0]), ByAuthority(ca_file), 30))
+    client = Client(Access(server.url, USER, lambda: SecretStr(password[0]), ByAuthority(ca_file), 30))
     trouble.of(WrongPassword, client.connect)
     password[0] = PASSWORD
     client.connect()
     assert client.retry_after_s == 0
+    client.close()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"Tr0mbone\xff"], ids=["no file", "empty", "no text"])
+def test_no_password(server: House, ca_file: Path, tmp_path: Path, trouble: Trouble, content: bytes | None) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+
+    def password() -> SecretStr:
+        text = file.read_text(encoding="utf-8")
+        if not text:
+            raise ValueError("nothing in it")
+        return SecretStr(text)
+
+    client = Client(Access(server.url, USER, password, ByAuthority(ca_file), 30))
+    error = trouble.of(NoPassword, client.connect)
+    trouble.of(NoPassword, lambda: order(client))
+    assert "Tr0mbone" not in f"{error!r}{error.data}"
+    assert server.connections == 0
+    file.write_text(PASSWORD)
+    client.connect()
     client.close()
 
 
@@ -278,7 +303,7 @@ def test_where_no_server_can_be(server_address: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_nothing_shows_what_is_secret(server: House, client: Client, ca_file) -> None:
+def test_nothing_shows_what_is_secret(server: House, client: Client, ca_file: Path) -> None:
     access = Access(server.url, "agent", lambda: SecretStr(PASSWORD), ByAuthority(ca_file), 10)
     heard = wire.Answer(200, "", GUEST.encode())
     shown = f"{access!r} {client!r} {client._session!r} {heard!r}"
@@ -289,7 +314,7 @@ def test_what_is_asked_for_the_session(server: House, client: Client) -> None:
     (heard,) = server.heard
     assert isinstance(heard, Heard)
     assert (heard.method, heard.target) == ("POST", "/api/v1/sessions")
-    assert heard.json == {"username": "front-desk-agent", "password": PASSWORD}
+    assert heard.json == {"username": USER, "password": PASSWORD}
     assert heard.headers["content-type"] == "application/json; charset=utf-8"
     assert "authorization" not in heard.headers
     assert {"content-md5", "date"} <= set(heard.headers)

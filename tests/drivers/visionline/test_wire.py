@@ -119,6 +119,13 @@ def test_an_answer_that_takes_too_long(
 
 
 @pytest.mark.usefixtures("no_patience")
+def test_an_order_that_may_take_longer(server: House, client: Client, trouble: Trouble) -> None:
+    server.lie("order", server.silence)
+    error = trouble.of(Unanswered, lambda: client.order(CARDS, QUERY, {}, timeout_s=75))
+    assert "did not answer within 75 s" in error.message
+
+
+@pytest.mark.usefixtures("no_patience")
 def test_a_server_that_does_not_listen_to_all_of_it(server: House, client: Client, trouble: Trouble) -> None:
     server.entrance = server.silence
     trouble.of(Unanswered, lambda: client.order(CARDS, QUERY, LONG))
