@@ -331,7 +331,7 @@ class _Carrying:
         )
         if credential is None:
             return
-        if report is not None and not _is_right(report, body, credential, attempts, job):
+        if report is not None and not _is_right(report, body, credential, attempts):
             report = None
         if report is None:
             report = self._made_again(job, credential, attempts, cards)
@@ -383,7 +383,7 @@ class _Carrying:
         if order is not None:
             self._insert("INSERT", "orders", order)
             self._ordered.add(credential)
-        for card in self._cards_of(new, body, cards, {row["card_uid"] for row in attempts}):
+        for card in self._cards_of(new, body, cards, attempts):
             self._insert("INSERT OR IGNORE", "cards", card)
             self._count["cards"] += 1
         self._count["reports"] += state in ("verified", "failed")
@@ -441,14 +441,19 @@ class _Carrying:
             "updated_at": self._now,
         }
 
-    def _cards_of(self, job: Row, body: Row, cards: list[Row], uids: set[str]) -> Iterator[Row]:
+    def _cards_of(self, job: Row, body: Row, cards: list[Row], attempts: list[Row]) -> Iterator[Row]:
         """The cards of this job: as they were, or, where that is lost, as they must have been."""
+        uids = {row["card_uid"] for row in attempts}
         its_own = {"acs_credential_id": job["acs_credential_id"], "job_id": job["job_id"]}
         for card in cards:
             number = body.get("card_number") if card["standing"] == "live" else None
             if card["uid"] and card["uid"] in uids:
                 yield card | its_own | ({"card_number": number} if number is not None else {})
-        unknown = job["state"] == "writing" or (job["state"] == "held" and job["held_from"] == "writing")
+        unknown = (
+            job["state"] == "writing"
+            or (job["state"] == "held" and job["held_from"] == "writing")
+            or (job["state"] == "cancelled" and job["code"] in ("cancelled", "expired") and _is_torn(attempts))
+        )
         on_a_card = unknown or job["state"] in ("verified", "reported", "failed")
         if on_a_card and job["card_uid"] and not {card["uid"] for card in cards} & uids:
             number = body.get("card_number", job["card_number"])
@@ -464,6 +469,11 @@ class _Carrying:
     def _insert(self, how: str, table: str, row: Row) -> None:
         columns, marks = ", ".join(row), ", ".join("?" * len(row))
         self._connection.execute(f"{how} INTO {table} ({columns}) VALUES ({marks})", tuple(row.values()))
+
+
+def _is_torn(attempts: list[Row]) -> bool:
+    """Whether the last of them ended in the middle."""
+    return bool(attempts) and attempts[-1]["outcome"] in ("writing", "unknown")
 
 
 def _by_job(rows: list[Row]) -> dict[int, list[Row]]:
@@ -509,16 +519,15 @@ def _object(text: object) -> Row:
     return value if isinstance(value, dict) else {}
 
 
-def _is_right(report: Row, body: Row, credential: str, attempts: list[Row], job: Row | None) -> bool:
+def _is_right(report: Row, body: Row, credential: str, attempts: list[Row]) -> bool:
     """Whether the report says what was verified on the card."""
     digests = [row["content_digest"] for row in attempts if row["outcome"] == "verified"]
-    by_vendor = job is not None and job["vendor"] is not None
     return (
         report["state"] in (*_ENDS, *_ON_ITS_WAY)
         and body.get("acs_credential_id") == credential
         and body.get("issued_at") == report["created_at"]
         and body.keys() == report_body("", "", "", None).keys()
-        and (by_vendor or not digests or any(tells(digest, body["card_number"]) for digest in digests))
+        and (not digests or any(tells(digest, body["card_number"]) for digest in digests))
     )
 
 
@@ -527,8 +536,7 @@ def _fits(attempt: Row, job: Row, body: Row, outcome: str) -> bool:
         return False
     if outcome != "verified":
         return True
-    holds_it = job["vendor"] is not None or tells(attempt["content_digest"], body["card_number"])
-    return attempt["outcome"] == "verified" and holds_it
+    return attempt["outcome"] == "verified" and tells(attempt["content_digest"], body["card_number"])
 
 
 def _attempt(attempt_id: int, job: Row, body: Row, outcome: str, now: str) -> Row:

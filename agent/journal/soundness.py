@@ -48,7 +48,7 @@ _RULES = {
         OR json_extract(body, '$.acs_credential_id') IS NOT outbox.acs_credential_id
         OR json_extract(body, '$.issued_at') IS NOT outbox.created_at
         OR (SELECT group_concat(key) FROM json_each(body)) IS NOT '{",".join(report_body("", "", "", None))}'
-        OR (outbox.state NOT IN ('acknowledged', 'orphaned') AND vendor IS NULL AND {_NO_WRITTEN_DIGEST})""",
+        OR (outbox.state NOT IN ('acknowledged', 'orphaned') AND {_NO_WRITTEN_DIGEST})""",
     "a job's credential was changed": f"""SELECT 1 FROM jobs WHERE NOT json_valid(credential) OR (code <> 'malformed'
         AND (json_extract(credential, '$.acs_credential_id') IS NOT acs_credential_id
              OR (state IN {OPEN} AND ({_text("card_number")} IS NOT card_number

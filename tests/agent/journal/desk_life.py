@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from agent import clock
 from agent.journal import Intake, Job, JobState, Journal
+from drivers.encoder import OrderNote
 
 Truth = dict[str, Any]
 
@@ -41,6 +42,8 @@ def sample(name: str, number: str | None = None, **changes: object) -> Intake:
         "acs_system_id": "a system",
         "by_order": name.startswith("key"),
     }
+    if name.startswith("vendor"):
+        values["vendor"] = "visionline"
     return Intake(**(values | changes))
 
 
@@ -64,7 +67,7 @@ def bound(journal: Journal, name: str) -> tuple[Job, int]:
 
 def digest(name: str) -> str:
     """Of what its card is to hold: its number, or, of a key, more than that."""
-    what = "order" if name.startswith("key") else "number"
+    what = "order" if name.startswith(("key", "vendor")) else "number"
     return hashlib.sha256(f"{what} of {name}".encode()).hexdigest()
 
 
@@ -79,8 +82,16 @@ def writing(journal: Journal, name: str) -> tuple[Job, int]:
     return job, attempt
 
 
-def verified(journal: Journal, name: str) -> Job:
+def ordered(journal: Journal, name: str, stage: Literal["asked", "answered"] = "answered") -> tuple[Job, int]:
+    """Its key was ordered of its vendor's server, which has answered or not."""
     job, attempt = writing(journal, name)
+    image = "" if stage == "asked" else digest(name) * 3
+    journal.note_order(job, attempt, OrderNote(stage, {"order": f"of {name}", "before": []}, image))
+    return job, attempt
+
+
+def verified(journal: Journal, name: str) -> Job:
+    job, attempt = ordered(journal, name) if name.startswith("vendor") else writing(journal, name)
     journal.record_verified(
         job,
         attempt,
@@ -92,6 +103,17 @@ def verified(journal: Journal, name: str) -> Job:
     return journal.job(job.job_id)
 
 
+ORDERS: dict[str, Literal["asked", "answered"]] = {
+    "vendor-asked": "asked",
+    "vendor-answered": "answered",
+    "vendor-begun-anew": "asked",
+    "vendor-cancelled": "answered",
+}
+"""Orders that stand: their cards were begun, and not finished."""
+CANCELLED = ("vendor-begun-anew", "vendor-cancelled")
+"""The jobs that gave these were cancelled; the first one's credential has a new one."""
+
+
 def live(journal: Journal, finished: int = 12) -> None:
     """Some days at a desk: after this, jobs stand in every state."""
     for n in range(finished):
@@ -100,11 +122,19 @@ def live(journal: Journal, finished: int = 12) -> None:
         report(journal, verified(journal, name), end)
     for n in range(3):
         verified(journal, f"pending-{n}")
-    for name in ("stripe-pending", "key-pending"):
+    for name in ("stripe-pending", "key-pending", "vendor-pending"):
         verified(journal, name)
+    report(journal, verified(journal, "vendor-finished"))
     for name in ("interrupted-0", "interrupted-1", "stripe-interrupted", "key-interrupted"):
         job, attempt = writing(journal, name)
         journal.record_unknown(job, attempt, error_type="encoding_interrupted", error="e")
+    for name, stage in ORDERS.items():
+        job, attempt = ordered(journal, name, stage)
+        journal.record_unknown(job, attempt, error_type="encoding_interrupted", error="e")
+    for name in CANCELLED:
+        job = journal.job(journal.open_job(name).job_id)  # type: ignore[union-attr]
+        journal.cancel(job.job_id, actor="me", code="cancelled", reason="Cancelled by me.")
+    journal.take_in([sample(CANCELLED[0])], seen_at=clock.now_text(), asked_for=True)
     job, attempt = writing(journal, "left")
     journal.record_left(job, attempt, error_type="incompatible_card_format", error="e")
     journal.hold(claimed(journal, "held").job_id, actor="me", code="held_by_person", reason="Held by me.")
@@ -149,6 +179,10 @@ def what_matters(path: Path) -> Truth:
             "jobs": {
                 row["acs_credential_id"]: (row["job_id"], row["state"], row["card_uid"], row["card_number"])
                 for row in rows("SELECT * FROM jobs")
+            },
+            "orders": {
+                row["acs_credential_id"]: (row["stage"], row["facts"], row["image"])
+                for row in rows("SELECT orders.* FROM orders JOIN jobs USING (job_id) WHERE state <> 'reported'")
             },
             "wishes": [tuple(row) for row in rows("SELECT job_id, overwrite, replace_card FROM jobs WHERE overwrite")],
         }

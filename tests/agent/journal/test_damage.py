@@ -7,12 +7,14 @@ waits for a person.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,8 +22,19 @@ import pytest
 
 from agent import clock
 from agent.journal import Inspection, JobState, Journal, JournalError, make_sound, notes
+from agent.journal.schema import MIGRATIONS
 from agent.journal.soundness import first_damage
-from tests.agent.journal.desk_life import Truth, copy_of, live, sample, take_in, verified, what_matters
+from tests.agent.journal.desk_life import (
+    CANCELLED,
+    ORDERS,
+    Truth,
+    copy_of,
+    live,
+    sample,
+    take_in,
+    verified,
+    what_matters,
+)
 from tests.rig.disk import in_memory
 
 __all__ = ["in_memory"]
@@ -68,7 +81,7 @@ def judge(path: Path, truth: Truth) -> bool:
     make_sound(path)
     now = what_matters(path)
     if not notes(path):
-        for part in ("reports", "cards"):
+        for part in ("reports", "cards", "orders"):
             assert now[part] == truth[part]
         assert is_open(now) == is_open(truth)
         return False
@@ -86,10 +99,24 @@ def judge(path: Path, truth: Truth) -> bool:
         known, job = now["cards"].get(card), now["jobs"].get(name)
         on_its_way = name in truth["reports"] or standing == "unknown"
         assert known is not None or every or name in doubts or not on_its_way, f"{name}: {job}"
+    for name in ORDERS:
+        if not every and name not in doubts:
+            assert_known(now, truth, name)
     for name, (_, state, _, _) in truth["jobs"].items():
         if state == "writing" and not every and name not in doubts:
-            assert now["jobs"][name][1] == "writing"
+            assert now["jobs"][name][1] == "writing" or (name in ORDERS and now["jobs"][name][1] == "held")
     return True
+
+
+def assert_known(now: Truth, truth: Truth, name: str) -> None:
+    """The order is known that this credential's job gave, or a person is asked before another one is given."""
+    (stage, facts, image), job = truth["orders"][name], now["jobs"].get(name)
+    if (found := now["orders"].get(name)) is not None:
+        assert (found[0], json.loads(found[1])) == (stage, json.loads(facts))
+        assert found[2] in ("", image)
+    else:
+        assert job is not None, name
+        assert job[1] == "held", f"{name}: {job}"
 
 
 def is_open(truth: Truth) -> dict[str, object]:
@@ -264,6 +291,81 @@ def test_an_older_copy_put_back(lived: Path, path: Path, in_memory: Path) -> Non
     make_sound(path)
     assert "older than what was here" in notes(path)[0].read_text()
     assert set(what_matters(path)["reports"]) >= {"pending-0", "pending-1", "pending-2", "refused", "conflict"}
+
+
+def test_orders_are_known_by_the_trail_alone(path: Path, truth: Truth) -> None:
+    """What it doesn't have is the image: the vendor's server is asked for that."""
+    overwrite_root(path, "orders")
+    assert judge(path, truth)
+    now = what_matters(path)
+    for name in ORDERS:
+        assert_known(now, truth, name)
+    assert {name: now["jobs"][name][1] for name in ORDERS} == {
+        "vendor-asked": "writing",
+        "vendor-answered": "writing",
+        "vendor-begun-anew": "waiting",
+        "vendor-cancelled": "cancelled",
+    }
+    assert now["orders"].keys() >= ORDERS.keys()
+    take_in(journal := Journal(path), CANCELLED[0])
+    try:
+        job = journal.open_job(CANCELLED[0])
+        assert job is not None
+        note = journal.order_of(job.job_id)
+        assert note is not None
+        assert (note.stage, note.facts["order"]) == ("asked", f"of {CANCELLED[0]}")
+    finally:
+        journal.close()
+
+
+def test_where_nothing_is_known_of_an_order_a_person_is_asked(path: Path, truth: Truth) -> None:
+    for name in ("orders", "audit"):
+        overwrite_root(path, name)
+    assert judge(path, truth)
+    for job in (now := what_matters(path))["jobs"].items():
+        if job[0].startswith("vendor") and job[1][1] == "writing":
+            raise AssertionError(job)
+    assert now["jobs"]["interrupted-0"][1] == "writing", "what is no vendor's can be read again"
+    assert rows(path, "SELECT 1 FROM jobs WHERE code = 'order_lost'")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "stage = 'answered' WHERE stage = 'asked'",
+        "facts = replace(facts, 'before', 'behind')",
+        "image = '00' || image WHERE image <> ''",
+        "image_digest = 'another'",
+        "acs_credential_id = 'another'",
+    ],
+)
+def test_an_order_that_was_changed_is_found_out(change: str, path: Path, truth: Truth) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"UPDATE orders SET {change}")
+        connection.commit()
+    assert first_damage(path) == "an order was changed"
+    assert judge(path, truth)
+    now = what_matters(path)
+    for name in ORDERS:
+        assert_known(now, truth, name)
+        assert now["orders"][name][2] == "" or not change.startswith("image =")
+
+
+def test_an_order_in_a_journal_of_the_version_before_there_were_any(in_memory: Path) -> None:
+    """Saved from as well, and as fast, though there is no such table."""
+    path = in_memory / "old" / "journal.sqlite3"
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection:
+        for number, script in enumerate(MIGRATIONS[:6], start=1):
+            connection.executescript(script)
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("UPDATE sqlite_sequence SET seq = 1000000")
+        connection.execute("INSERT INTO sqlite_sequence VALUES ('jobs', 1000000)")
+        connection.execute("INSERT INTO steps VALUES ('waiting', 'reported')")
+        connection.commit()
+    make_sound(path)
+    assert notes(path)
+    assert first_damage(path) is None
 
 
 def test_what_the_trail_proves_is_not_in_doubt(path: Path, truth: Truth) -> None:
