@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from agent import clock
-from agent.journal import OPEN_STATES, Job, JobState, Journal, JournalError, Scope
+from agent.journal import OPEN_STATES, IllegalStep, Job, JobState, Journal, JournalError, Scope
 from agent.journal.schema import MIGRATIONS, TRANSITIONS
+from drivers.encoder import OrderNote
 from tests.agent.journal.samples import intake
 
 
@@ -71,6 +72,9 @@ class AnyOrder(RuleBasedStateMachine):
         self.attempts: dict[int, int] = {}
         self.reports = 0
         self.chosen: Job | None = None
+        self.standing: dict[str, int] = {}
+        """The order that may stand of each credential: the last that was given, and neither refused nor given up."""
+        self.numbers = 0
 
     def teardown(self) -> None:
         self.journal.close()
@@ -103,17 +107,19 @@ class AnyOrder(RuleBasedStateMachine):
                     self.journal.unpick(job.job_id, back_to_waiting=True)
                 case "give_up":
                     self.journal.release_card(job.job_id, actor="me", reason="r")
+                    self.standing.pop(i, None)
         except JournalError:
             assert self.journal.last_job(i) == job  # a step that was refused changed nothing
 
     @rule(
         uid=uids,
         write=st.booleans(),
-        end=st.sampled_from(["verified", "left", "unknown", "killed"]),
+        end=st.sampled_from(["verified", "reported", "left", "unknown", "killed"]),
         late=st.booleans(),
+        order=st.sampled_from(["", "asked", "answered", "refused"]),
     )
-    def encode(self, uid: str, write: bool, end: str, late: bool) -> None:
-        """`late`: the job was chosen some steps ago."""
+    def encode(self, uid: str, write: bool, end: str, late: bool, order: str) -> None:
+        """`late`: the job was chosen some steps ago. `order`: how far one comes that is given for it."""
         chosen, self.chosen = self.chosen, self.journal.next_job("Desk", Scope(), picked_only=False)
         job = chosen if late else self.chosen
         if job is None or (job.state is JobState.WRITING and job.card_uid != uid):
@@ -125,11 +131,18 @@ class AnyOrder(RuleBasedStateMachine):
             assert before.state is not job.state
             assert self.journal.job(job.job_id) == before
             return
-        if write or end in ("verified", "unknown"):
+        if write or end in ("verified", "reported", "unknown"):
             self.journal.begin_writing(job, attempt, card_number="n", number_is_uid=False)
+            self.give(order, job, attempt)
+        elif order:
+            with pytest.raises(IllegalStep):
+                self.give(order, job, attempt)
+        if end == "left" and job.acs_credential_id in self.standing and self.journal.job(job.job_id).state == "writing":
+            end = "stays"
         match end:
-            case "verified":
+            case "verified" | "reported":
                 self.reports += 1
+                self.standing.pop(job.acs_credential_id, None)
                 self.journal.record_verified(
                     job,
                     attempt,
@@ -137,13 +150,31 @@ class AnyOrder(RuleBasedStateMachine):
                     number_is_uid=False,
                     verified_by="read_back",
                     replaces_card_number=None,
+                    reported=end == "reported",
                 )
             case "left":
                 self.journal.record_left(job, attempt, error_type="t", error="e")
+            case "stays":
+                self.journal.record_left(job, attempt, error_type="t", error="e")
+                assert self.journal.job(job.job_id).state is JobState.WRITING
             case "unknown":
                 self.journal.record_unknown(job, attempt, error_type="t", error="e")
             case "killed":
                 self.journal.recover()
+
+    def give(self, order: str, job: Job, attempt: int) -> None:
+        """Note it as a driver does: before it goes out, and with its answer."""
+        if not order:
+            return
+        self.numbers += 1
+        facts = {"order": self.numbers}
+        self.journal.note_order(job, attempt, OrderNote("asked", facts))
+        self.standing[job.acs_credential_id] = self.numbers
+        if order == "answered":
+            self.journal.note_order(job, attempt, OrderNote("answered", facts, "00"))
+        elif order == "refused":
+            self.journal.note_order(job, attempt, None)
+            del self.standing[job.acs_credential_id]
 
     @precondition(lambda self: self.journal.due_report(clock.now_text()) is not None)
     @rule(end=st.sampled_from(["acknowledged", "orphaned", "conflict", "refused"]))
@@ -167,6 +198,19 @@ class AnyOrder(RuleBasedStateMachine):
             "SELECT 1 FROM jobs WHERE state = 'verified' AND job_id NOT IN (SELECT job_id FROM outbox)"
         )
         assert not unreported
+
+    @invariant()
+    def an_order_stands_until_it_is_settled(self) -> None:
+        for i, number in self.standing.items():
+            job = self.journal.last_job(i)
+            assert job is not None
+            note = self.journal.order_of(job.job_id)
+            assert note is not None, f"{i}, {job.state}"
+            assert note.facts["order"] == number
+        for i in {"c1", "c2", "c3"} - self.standing.keys():
+            job = self.journal.open_job(i)
+            if job is not None and job.state in (JobState.WAITING, JobState.CLAIMED, JobState.WRITING):
+                assert self.journal.order_of(job.job_id) is None, f"{i}, {job.state}"
 
     @invariant()
     def a_card_without_a_uid_is_no_card_that_is_known(self) -> None:
