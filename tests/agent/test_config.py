@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import ConfigError, load
+from agent.config import ConfigError, build, load
 from tests.agent.unseen import drivers
+from tests.agent.vendor import drivers as ordering_drivers
 
-__all__ = ["drivers"]
+__all__ = ["drivers", "ordering_drivers"]
 
 GOOD = """\
 [service]
@@ -183,3 +184,106 @@ def test_two_of_one_kind_need_no_systems(tmp_path: Path) -> None:
     text = BOTH.format(chips="", keys="")
     load(written(tmp_path, text.replace('driver = "keymaking"', 'driver = "swiped"')))
     load(written(tmp_path, text.replace('driver = "virtual"', 'driver = "keymaking"')))
+
+
+ONE = """\
+[service]
+endpoint = "https://service.example"
+kind = "{kind}"
+[[encoder]]
+name = "{driver}"
+driver = "{driver}"
+mode = "attended"
+[encoder.options]
+{options}
+"""
+SERVED = ("native", 'takes = "service"')
+
+
+@pytest.mark.usefixtures("ordering_drivers")
+def test_a_service_that_takes_no_reports_has_its_own_encoders_alone(tmp_path: Path) -> None:
+    driver, options = SERVED
+    config = load(written(tmp_path, ONE.format(kind="seam", driver=driver, options=options)))
+    assert config.service.kind == "seam"
+    load(written(tmp_path, ONE.format(kind="bridge", driver=driver, options=options)))
+    for other, others in (("virtual", ""), ("native", ""), ("carded", ""), ("native", 'takes = "keys"')):
+        with pytest.raises(ConfigError) as caught:
+            load(written(tmp_path, ONE.format(kind="seam", driver=other, options=others)))
+        assert "line 6: encoder[1].driver" in str(caught.value)
+        assert "'seam' serves there" in str(caught.value)
+
+
+def test_no_third_kind_of_service(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"line 3: service\.kind.*'bridge' or 'seam'"):
+        load(written(tmp_path, ONE.format(kind="cloud", driver="virtual", options="")))
+
+
+KINDS = {
+    "numbers": ("virtual", ""),
+    "keys": ("native", 'takes = "keys"'),
+    "images": ("carded", ""),
+    "native": ("native", ""),
+    "service": SERVED,
+}
+WORDS = {
+    "numbers": "writes card numbers",
+    "keys": "has keys made by its vendor's encoder",
+    "images": "writes what Visionline's server makes",
+    "native": "is driven by Visionline's server",
+    "service": "is driven by the service",
+}
+AT_ODDS = [
+    {"numbers", "keys"},
+    {"numbers", "service"},
+    {"keys", "service"},
+    {"images", "native"},
+    {"images", "service"},
+    {"native", "service"},
+]
+"""Which two would make different things of one credential. Visionline's and all others go beside each other."""
+
+
+def two(tmp_path: Path, first: str, second: str, *systems: str) -> Path:
+    text = '[service]\nendpoint = "https://service.example"\n'
+    for kind, system in zip((first, second), systems or ("", ""), strict=True):
+        driver, options = KINDS[kind]
+        name = f"{kind} {len(text)}"
+        text += f'[[encoder]]\nname = "{name}"\ndriver = "{driver}"\nmode = "attended"\n{system}\n'
+        text += f"[encoder.options]\n{options}\n"
+    return written(tmp_path, text)
+
+
+@pytest.mark.usefixtures("ordering_drivers")
+@pytest.mark.parametrize("second", KINDS)
+@pytest.mark.parametrize("first", KINDS)
+@pytest.mark.promise(4)
+def test_which_encoders_would_make_two_things_of_one_credential(tmp_path: Path, first: str, second: str) -> None:
+    if {first, second} not in AT_ODDS:
+        load(two(tmp_path, first, second))
+        return
+    with pytest.raises(ConfigError) as caught:
+        load(two(tmp_path, first, second))
+    for kind in (first, second):
+        assert f"'{kind} " in str(caught.value)
+        assert WORDS[kind] in str(caught.value)
+    load(two(tmp_path, first, second, 'acs_system_ids = ["a"]', 'acs_system_ids = ["b"]'))
+
+
+@pytest.mark.usefixtures("ordering_drivers")
+def test_an_encoder_that_the_service_drives_is_told_where_that_is(tmp_path: Path) -> None:
+    """And reads the key anew each time: it may have been replaced."""
+    driver, options = SERVED
+    config = load(written(tmp_path, ONE.format(kind="seam", driver=driver, options=options)))
+    (tmp_path / "key").write_text("seam_one")
+    service = config.service.model_copy(update={"api_key_file": tmp_path / "key"})
+    assert build(config.encoder[0]).service is None
+    access = build(config.encoder[0], service).service
+    assert access is not None
+    assert access.endpoint == "https://service.example"
+    assert access.api_key().get_secret_value() == "seam_one"
+    (tmp_path / "key").write_text("seam_two")
+    assert access.api_key().get_secret_value() == "seam_two"
+    assert "seam_" not in repr(access)
+    (tmp_path / "key").unlink()
+    with pytest.raises(ValueError, match="api_key_file"):
+        access.api_key()
