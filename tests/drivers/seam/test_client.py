@@ -21,13 +21,15 @@ __all__ = ["encoder", "liar", "server"]
 
 
 def test_a_sound_service_serves(encoder: SeamEncoder, liar: Liar) -> None:
-    """By POST, with the key as a bearer token, which stands nowhere else, and no more than that."""
+    """By POST, with the key as a bearer token, which stands nowhere else. None on a connection that was used before:
+    it could be about to be closed, and then nobody would know whether an order was taken."""
     notes: list[OrderNote | None] = []
     assert encoder.encode(request(notes)).card_number == "04A1"
     paths = [(came.method, came.url.path) for came in liar.came]
     assert paths == [("POST", path) for path in (ENCODER, SCAN, ATTEMPT, CREDENTIAL, ORDER)]
     assert {came.headers["authorization"] for came in liar.came} == {f"Bearer {KEY}"}
     assert not any(KEY in str(came.url) for came in liar.came)
+    assert len({came.client for came in liar.came}) == len(liar.came)
     assert KEY not in repr(notes)
 
 

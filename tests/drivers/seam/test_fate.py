@@ -27,6 +27,12 @@ def test_an_interrupt_ends_the_wait_for_a_card(desk: Desk, encoder: SeamEncoder,
     assert (desk.orders, desk.found) == (0, [])
 
 
+def test_an_interrupt_that_was_for_an_earlier_wait_ends_nothing(desk: Desk, encoder: SeamEncoder) -> None:
+    desk.scans(replace(EMPTY, after_s=0.05))
+    encoder.interrupt()
+    assert encoder.encode(desk.request(desk.credential())).reported
+
+
 def test_an_interrupt_takes_no_order_back(desk: Desk, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked after for a while, and then left to the next try. Who interrupts may do so again and again, and has
     no more asked for it."""
