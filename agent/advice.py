@@ -90,9 +90,10 @@ def next_step(job: Job, code: str | None = None) -> str:
     code = code or job.code
     if job.seen_to_by is not None:
         return f"Nothing: it was seen to by {job.seen_to_by}."
-    if job.state is JobState.WRITING:
-        # Whatever has come in between: that card has to be read, or its order to be found.
-        text = BY_CODE[ORDER_UNKNOWN] if code == ORDER_UNKNOWN else BY_STATE[job.state]
+    if code == ORDER_UNKNOWN:
+        text = BY_CODE[code]
+    elif job.state is JobState.WRITING:
+        text = BY_STATE[job.state]  # whatever has come in between: that card has to be read
     elif job.state is JobState.CLAIMED and code in CATALOGUE:
         text = CATALOGUE[code].default_next_step.replace("reencode ID", "reencode {id}")
     elif job.state is JobState.CLAIMED and job.issued and not job.replace_card and not job.by_order:

@@ -129,7 +129,7 @@ def _jobs(journal: Journal, in_hand: Sequence[int]) -> Iterator[Group]:
         "order_unknown",
         ordered,
         ("key was ordered, and no answer came.", "keys were ordered, and no answer came."),
-        "Whether each was made is not known. `card-encoder encode ID`, with its card there, finds out where that can be.",
+        "Whether each was made is not known. `card-encoder encode ID`, with its card there, finds out what it can.",
     )
     yield from _about(
         "take_back",

@@ -51,13 +51,23 @@ def _is_own(found: FoundCard, row: Card | None, acs_credential_id: str, ordered:
     return (found.card_number or "").casefold() == (row.card_number or "").casefold()
 
 
-def _is_as_ordered(found: FoundCard, ordered: OrderNote | None) -> bool | None:
-    """Of a card that is a live key by its vendor's word: whether that is the one which came of this order.
+_VOID = ("cancelled", "discarded", "expired", "overridden", "overwritten")
+"""What `FoundCard.vendor` has of a key that opens nothing any more."""
 
-    The numbers don't tell: they are the card's own, whosever the key. None where the vendor doesn't tell either.
+
+def _is_as_ordered(found: FoundCard, ordered: OrderNote | None) -> bool | None:
+    """Of a card that is a key by its vendor's word: whether that is the one which came of this order.
+
+    The numbers don't tell: they are the card's own, whosever the key. None where the vendor doesn't tell either, or the
+    key opens nothing.
     """
-    its_id, ours = (found.vendor or {}).get("card_id"), ordered and ordered.facts.get("card_id")
-    return None if not found.live or its_id is None or ours is None else str(its_id) == str(ours)
+    told = found.vendor or {}
+    its_id, ours = told.get("card_id"), ordered and ordered.facts.get("card_id")
+    if its_id is None or ours is None or any(told.get(flag) for flag in _VOID):
+        return None
+    if str(its_id) != str(ours):
+        return False
+    return True if found.live else None
 
 
 def _is_others(row: Card | None, credential: Credential) -> bool:
@@ -111,7 +121,7 @@ def refusal(
         and _is_as_ordered(found, ordered) is not False
     ):
         return None  # it is this credential's own already
-    if found.live:
+    if found.live or _is_as_ordered(found, ordered) is False:
         return IncompatibleCardFormat(
             "The vendor's system has this card as a key that opens doors now, and not for this credential.",
             next_step=_CONFIRM,

@@ -7,11 +7,12 @@ from typing import Any
 
 from agent.advice import AT_ANOTHER_DESK, BY_STATE, JOINS, next_step
 from agent.claims import Claims
-from agent.journal import Job, JobState, Journal, OutboxEntry
+from agent.journal import ORDER_UNKNOWN, Job, JobState, Journal, OutboxEntry
 from agent.polling import Polling
 from agent.station import Station
 from drivers.encoder import Stage
 
+ORDERED_BEFORE = "Its key was ordered once before, and whether it came to a card is not known."
 SILENT_S = 30.0
 """A driver that has a card in hand and gives no sign of life for longer than this is shown to hang."""
 
@@ -63,6 +64,8 @@ def _queued_json(journal: Journal, claims: Claims, job: Job, in_hand: Collection
         code, reason = AT_ANOTHER_DESK, elsewhere
     elif job.state in (JobState.WAITING, JobState.CLAIMED) and job.ready and journal.joins_pending(job):
         code, reason = JOINS, "It joins a credential that is not on its card yet."
+    elif job.state in (JobState.WAITING, JobState.CLAIMED) and job.ready and journal.order_of(job.job_id) is not None:
+        code, reason = ORDER_UNKNOWN, ORDERED_BEFORE
     shown = job_json(job)
     if code is not None:
         shown |= {"code": code, "reason": reason, "next_step": next_step(job, code)}

@@ -16,6 +16,8 @@ WRITTEN_HERE = (
     "EXISTS (SELECT 1 FROM cards WHERE cards.acs_credential_id = jobs.acs_credential_id AND standing <> 'void')"
 )
 _HAS_A_CARD = f"(replace_card = 0 AND by_order = 0 AND (issued = 1 OR {WRITTEN_HERE}))"
+# What an earlier job ordered for the credential may have come to a card: somebody has to say that this is it.
+_NOTHING_ORDERED = "NOT EXISTS (SELECT 1 FROM orders WHERE orders.job_id = jobs.job_id)"
 _IS_THIS_CARDS = """acs_credential_id = (SELECT acs_credential_id FROM cards WHERE uid = ? AND standing <> 'void')"""
 _HAS_THIS_CARDS_NUMBER = f"issued = 1 AND card_number COLLATE NOCASE IN (?, ?) AND NOT {WRITTEN_HERE}"
 
@@ -84,11 +86,11 @@ def _choices(card: FoundCard | None, *, picked_only: bool) -> Iterator[tuple[str
     if picked_only:
         return
     if card is None:
-        yield "jobs INDEXED BY jobs_in_order", "1", ()
+        yield "jobs INDEXED BY jobs_in_order", _NOTHING_ORDERED, ()
         return
     yield "jobs", _IS_THIS_CARDS, (card.uid,)  # which no card without a UID is
     yield "jobs INDEXED BY jobs_by_number", _HAS_THIS_CARDS_NUMBER, (card.uid, card.card_number)
-    yield "jobs INDEXED BY jobs_in_order", f"NOT {_HAS_A_CARD}", ()
+    yield "jobs INDEXED BY jobs_in_order", f"NOT {_HAS_A_CARD} AND {_NOTHING_ORDERED}", ()
 
 
 def _marks(values: Collection[object]) -> str:

@@ -126,6 +126,8 @@ class Journal(Orders):
                 "replace_card = ?, overwrite = ? WHERE job_id = ?",
                 (top + 1, encoder, actor, reason, replace_card, overwrite, job.job_id),
             )
+            if replace_card and job.state is not JobState.WRITING:  # what was ordered before was for another card
+                connection.execute("DELETE FROM orders WHERE job_id = ?", (job.job_id,))
             if claim_token is not None:
                 connection.execute(
                     "UPDATE jobs SET claim_token = ?, claim_kept = 0 WHERE job_id = ?", (claim_token, job.job_id)

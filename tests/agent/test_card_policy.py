@@ -2,11 +2,11 @@ import dataclasses
 
 import pytest
 
-from agent.card_policy import Knowledge, key_refusal, needs_the_service, other_card, refusal
+from agent.card_policy import Knowledge, fate_refusal, key_refusal, needs_the_service, other_card, refusal
 from agent.config import Overwrite
 from agent.credential import read
 from agent.journal import Card, CardStanding, Job, JobState
-from drivers.encoder import CardState, FoundCard
+from drivers.encoder import CardState, FoundCard, OrderNote
 from tests.agent.samples import ID, OTHER_ID, issued, waiting
 
 UID = "04a1b2c3d4e5f6"
@@ -227,3 +227,88 @@ def test_a_live_key_is_somebodys_until_a_person_says_otherwise() -> None:
     assert refusal(LIVE_KEY, None, read(waiting()), JOB, "always", nothing) is None
     assert refusal(LIVE_KEY, None, read(waiting()), dataclasses.replace(JOB, overwrite=True), "never", nothing) is None
     assert refusal(KEY, None, read(waiting()), JOB, "never", nothing) is None
+
+
+NOTED = OrderNote("asked", {"order": "o1"})
+
+
+@pytest.mark.parametrize(
+    ("job", "noted", "can_tell", "refused"),
+    [
+        (JOB, None, False, False),
+        (JOB, None, True, False),
+        (JOB, NOTED, False, True),  # of an earlier job
+        (JOB, NOTED, True, False),
+        (BEGUN, None, False, True),
+        (BEGUN, NOTED, False, True),
+        (BEGUN, NOTED, True, False),
+    ],
+)
+@pytest.mark.promise(4, 5)
+def test_nothing_is_ordered_while_an_orders_fate_is_unknown(
+    job: Job, noted: OrderNote | None, can_tell: bool, refused: bool
+) -> None:
+    error = fate_refusal(job, noted, can_tell=can_tell)
+    assert (error is not None) is refused
+    if error is not None:
+        assert error.data["reason"] == "unknown_content"
+        assert f"encode {ID} --overwrite" in error.next_step
+    assert fate_refusal(dataclasses.replace(job, overwrite=True), noted, can_tell=can_tell) is None
+
+
+def vendors(card_id: str, *, live: bool = True, number: str | None = UID, **flags: bool) -> FoundCard:
+    """A card that a vendor's server knows; what is on it can't be read."""
+    state = CardState.NUMBER if number else CardState.FOREIGN
+    return FoundCard(UID, "NTAG213", state, number, live=live, vendor={"card_id": card_id, **flags})
+
+
+def made(card_id: str | None = "k1") -> OrderNote:
+    return OrderNote("answered", {} if card_id is None else {"card_id": card_id})
+
+
+OURS = Card(UID, ID, 1, CardStanding.LIVE, UID, False, None, "")
+TORN = dataclasses.replace(OURS, standing=CardStanding.UNKNOWN, card_number=None)
+
+
+@pytest.mark.parametrize(
+    ("found", "known", "reason"),
+    [
+        # Nobody's, or nobody's that is known here.
+        (vendors("k9"), Knowledge(None, ()), "vendor_key"),
+        (vendors("k9", live=False, cancelled=True), Knowledge(None, ()), None),
+        (vendors("k9"), Knowledge(None, None), "vendor_key"),
+        # As it was made for this credential; whatever it is called by now.
+        (vendors("k1"), Knowledge(OURS, (), made()), None),
+        (vendors("k1", number=f"{UID}ff"), Knowledge(OURS, (), made()), None),
+        (vendors("k1", live=False, expired=True), Knowledge(OURS, (), made()), None),
+        # Another key by now, under the same number.
+        (vendors("k2"), Knowledge(OURS, (), made()), "vendor_key"),
+        (vendors("k2", live=False, cancelled=True), Knowledge(OURS, (), made()), None),
+        (vendors("k2"), Knowledge(OURS, (), made(None)), None),  # the server told no id: nothing tells them apart
+        (vendors("k2"), Knowledge(OURS, (), None), None),
+        # Torn: as far as its order came, and what came after.
+        (vendors("k1", live=False, number=None), Knowledge(TORN, (), made()), None),
+        (vendors("k2", live=False, number=None), Knowledge(TORN, (), made()), "foreign_content"),
+        (
+            dataclasses.replace(vendors("k2", live=False), state=CardState.BLANK),
+            Knowledge(TORN, (), made()),
+            "vendor_key",
+        ),
+        (vendors("k2"), Knowledge(TORN, (), NOTED), "vendor_key"),
+    ],
+)
+@pytest.mark.promise(4, 6)
+def test_whose_key_a_card_is(found: FoundCard, known: Knowledge, reason: str | None) -> None:
+    error = refusal(found, None, read(waiting()), JOB, "expired", known)
+    assert (error and error.data["reason"]) == reason
+    if error is not None:
+        assert refusal(found, None, read(waiting()), JOB, "always", known) is None
+        assert refusal(found, None, read(waiting()), dataclasses.replace(JOB, overwrite=True), "never", known) is None
+
+
+@pytest.mark.promise(4)
+def test_a_key_of_this_credential_by_the_services_word() -> None:
+    """Made at another desk: the number tells, unless this desk knows of another key."""
+    raw = read(issued(card_number=UID))
+    assert refusal(vendors("k1"), UID, raw, JOB, "expired", Knowledge(None, ())) is None
+    assert refusal(vendors("k2"), UID, raw, JOB, "expired", Knowledge(None, (), made())) is not None

@@ -410,6 +410,19 @@ async def test_a_card_is_made_again_on_itself_alone_and_locks_nobody_out(desk: R
 
 
 @pytest.mark.promise(6)
+async def test_a_torn_card_that_another_key_is_on_by_now_is_not_finished(desk: Running, service: httpx.Client) -> None:
+    """Its driver may know it as its own: the key that counts is another."""
+    credential, card = await torn(desk, service)
+    encoder_of(desk).script.__dict__["trusts"] = True
+    server().put(encoder_order(), card.uid)
+    failed = await refused_there(desk, card)
+    assert "not for this credential" in failed["message"]
+    assert (job(desk, credential).state, server().overrides) == (JobState.WRITING, 2)
+    await asked(desk, credential, overwrite=True)
+    await issued(desk, credential)
+
+
+@pytest.mark.promise(6)
 async def test_a_card_that_was_made_anew_elsewhere_is_its_own_no_more(desk: Running, service: httpx.Client) -> None:
     """By the vendor's own encoder, say: nothing on the card tells, and its number is the same."""
     credential, card = await made_again(desk, service)
@@ -522,6 +535,60 @@ async def test_a_lost_answer_of_the_service_is_no_second_order(
         await asked(desk, credential)
         await issued(desk, credential)
         assert len(server().made) == 1
+
+
+# A job that begins with an order of an earlier one
+
+
+async def begun_anew(desk: Running, service: httpx.Client) -> tuple[str, Chip]:
+    """A credential whose card was torn, its job cancelled, and whose access was changed after that."""
+    credential, card = await torn(desk, service)
+    desk.agent.operations.cancel(job(desk, credential).job_id, who="me")
+    change_access(service, credential)
+    await poll(desk)
+    await in_state(desk, credential, JobState.CLAIMED)
+    return credential, card
+
+
+@pytest.mark.promise(4, 5, 7)
+async def test_what_may_have_been_made_before_is_for_a_person_and_holds_up_nobody(
+    desk: Running, service: httpx.Client
+) -> None:
+    credential, _ = await begun_anew(desk, service)
+    other = guest_card(service)
+    await poll(desk)
+    put(desk, new_chip())
+    await issued(desk, other)
+    (shown,) = desk.agent.operations.state()["queue"]
+    assert (shown["code"], shown["state"]) == ("order_unknown", "claimed")
+    assert "ordered once before" in shown["reason"]
+    assert f"`card-encoder encode {credential}`" in shown["next_step"]
+    await take(desk)
+    put(desk, new_chip())
+    assert (await asked(desk, credential)).error is not None
+    assert len(server().made) == 2
+
+
+@pytest.mark.promise(4)
+async def test_it_goes_on_its_card_when_that_comes_back(desk: Running, service: httpx.Client) -> None:
+    credential, card = await begun_anew(desk, service)
+    put(desk, card)
+    attempt = await asked(desk, credential, overwrite=True)
+    assert attempt.error is None
+    noted = encoder_of(desk).requests[-1].noted
+    assert noted is not None
+    assert (noted.stage, noted.image) == ("answered", "")
+    await issued(desk, credential)
+
+
+@pytest.mark.promise(4)
+async def test_or_on_another_one_by_somebodys_word(desk: Running, service: httpx.Client) -> None:
+    credential, _ = await begun_anew(desk, service)
+    put(desk, new_chip())
+    attempt = await asked(desk, credential, reason="it is in the river", replace_card=True)
+    assert attempt.error is None
+    assert encoder_of(desk).requests[-1].noted is None
+    await issued(desk, credential)
 
 
 # A key of which nothing can be found out

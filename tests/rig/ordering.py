@@ -128,6 +128,8 @@ class OrderingOptions(Options):
     number: str = "{uid}"
     takes: str = "visionline"
     recalls: bool = True
+    trusts: bool = False
+    """It takes a card for its own that it has ordered a key for, whatever came after."""
     careless: bool = False
     """It orders before it has bound its card."""
     pause_s: float = 0.02
@@ -280,7 +282,9 @@ class Carded(Ordering):
             return found
         last = (self.server.of(card.uid) or known)[-1]
         vendor = {"card_id": last.card_id, "cancelled": last.void, "expired": False}
-        is_own = own and (last.card_id == own.get("card_id") or last.card_id not in own.get("before", ()))
+        is_own = own and (last.card_id == own.get("card_id") or self.script.trusts)
+        if own and "card_id" not in own:
+            is_own = last.card_id not in own["before"]
         if is_own:
             return FoundCard(card.uid, CHIP, found.state, vendor=vendor)
         return FoundCard(card.uid, CHIP, CardState.NUMBER, self._number(last), live=not last.void, vendor=vendor)
