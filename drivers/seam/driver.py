@@ -171,7 +171,7 @@ class SeamEncoder(Encoder):
             raise NoCredentialOnEncoder("No card was put on the service's encoder in time.")
         self._scan_left = ""
         if end.status == "error":
-            raise failure(end.error_type, ordered=False)
+            raise failure(end.error_type, ordered=None)
         try:
             return found_card(end.result, datetime.now(UTC))
         except Malformed as error:

@@ -75,6 +75,9 @@ class FateUnknown(EncodingInterrupted):
     )
     retry_on_same_card = False
 
+    def __init__(self, message: str, acs_credential_id: str) -> None:
+        super().__init__(message, next_step=self.default_next_step.replace("encode ID", f"encode {acs_credential_id}"))
+
 
 class TornCard(FateUnknown):
     """The service says that the card was not written to its end."""
@@ -110,13 +113,15 @@ _OPEN: dict[str, type[FateUnknown]] = {
 }
 
 
-def failure(error_type: str, *, ordered: bool) -> EncoderError:
-    """An attempt's error of this type. `ordered`: a card was to be written, and unless the type says that it was left
-    as it was, it is a `FateUnknown`."""
+def failure(error_type: str, *, ordered: str | None) -> EncoderError:
+    """An attempt's error of this type. `ordered` is the credential for which a card was to be written, if any: unless
+    the type says that the card was left as it was, it is a `FateUnknown` then."""
     name = _OTHER_NAMES.get(error_type, error_type)
     known = name if name in CATALOGUE else UncategorizedError.type
     told = _SAID.get(known, _Told("The service could not do it, and has no name for the reason that is known here."))
-    if ordered and known not in CARD_UNTOUCHED:
+    if ordered is not None and known not in CARD_UNTOUCHED:
         kind = _OPEN[known]
-        return kind(told.message if kind is TornCard else f"{told.message} The card may have been made all the same.")
+        return kind(
+            told.message if kind is TornCard else f"{told.message} The card may have been made all the same.", ordered
+        )
     return CATALOGUE[known](told.message, next_step=told.next_step)

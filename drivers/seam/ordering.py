@@ -18,7 +18,7 @@ from typing import Any
 
 from drivers.content import ServiceOrder
 from drivers.encoder import CardState, EncodeRequest, EncodeResult, FoundCard, OrderNote, Progress, Stage
-from drivers.errors import BridgeDisconnected, Unencodable
+from drivers.errors import BridgeDisconnected, EncoderError, Unencodable
 from drivers.seam.client import Client, Refused, Unanswered
 from drivers.seam.codec import MEDIUM, Attempt, Malformed, Standing
 from drivers.seam.failures import FateUnknown, failure
@@ -103,11 +103,10 @@ class Ordering:
             return attempt
 
         def ask() -> Attempt | None:
-            with suppress(Unanswered):  # it may be back before there is no more time
+            request.progress(Progress(Stage.WRITING, 0, 1, prompt))  # a sign of life
+            with suppress(Unanswered):  # the service may be back before there is no more time
                 now = self.client.attempt(attempt.action_attempt_id)
-                if now.is_over:
-                    return now
-                request.progress(Progress(Stage.WRITING, 0, 1, prompt))  # a sign of life: it is at work
+                return now if now.is_over else None
             return None
 
         with suppress(Refused):
@@ -118,14 +117,15 @@ class Ordering:
         self, request: EncodeRequest, order: ServiceOrder, facts: Mapping[str, Any], prompt: str, lost: Unanswered
     ) -> EncodeResult:
         def ask() -> Standing | None:
-            standing = self._issued_since(order, facts)
-            if standing is None:
-                request.progress(Progress(Stage.WRITING, 0, 1, prompt))
-            return standing
+            request.progress(Progress(Stage.WRITING, 0, 1, prompt))
+            return self._issued_since(order, facts)
 
         standing = self.patience.for_an_order(ask, self.longest_s)
         if standing is None:
-            raise FateUnknown(f"The order to encode the credential may have reached the service, or not. {lost}")
+            raise FateUnknown(
+                f"The order to encode the credential may have reached the service, or not. {lost}",
+                order.acs_credential_id,
+            )
         return self._done(request, order, standing)
 
     def _end(
@@ -135,7 +135,11 @@ class Ordering:
         if attempt is not None and attempt.status == "success":
             with suppress(Malformed):
                 return self._done(request, order, Standing.of(attempt.result, order.acs_credential_id))
-        error = _unknown_end() if attempt is None else failure(attempt.error_type, ordered=True)
+        error: EncoderError = FateUnknown(
+            "The service has not said what became of its order to encode the credential.", order.acs_credential_id
+        )
+        if attempt is not None:
+            error = failure(attempt.error_type, ordered=order.acs_credential_id)
         if attempt is not None and attempt.status == "error" and not isinstance(error, FateUnknown):
             request.note(None)
             raise error
@@ -159,7 +163,7 @@ class Ordering:
         return EncodeResult("", MEDIUM, number, "vendor_answer", 1, reported=True)
 
 
-def _refusal(refused: Refused) -> Exception:
+def _refusal(refused: Refused) -> EncoderError:
     """A refusal of the order. One for its content (400) holds for every card: no other credential is to wait for it."""
     if refused.status != 400:
         return refused.error
@@ -168,7 +172,3 @@ def _refusal(refused: Refused) -> Exception:
         next_step="See that the credential is of the encoder's own access system: the encoder's acs_system_ids in the "
         "configuration say for which ones it is used.",
     )
-
-
-def _unknown_end() -> FateUnknown:
-    return FateUnknown("The service has not said what became of its order to encode the credential.")

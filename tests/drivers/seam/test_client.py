@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
+import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
+import trustme
 from pydantic import SecretStr
 from starlette.responses import StreamingResponse
 
@@ -105,3 +110,25 @@ def test_refusals_and_silence_say_nothing_of_the_key(liar: Liar) -> None:
     client.close()
     assert KEY not in f"{silent.value!r}{silent.value.__cause__!r}"
     assert KEY not in refused.value.error.message
+
+
+def test_a_certificate_that_nobody_vouches_for_ends_it_before_anything_is_sent() -> None:
+    """Neither the order nor the key has left."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    came: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError), listener.accept()[0] as plain, context.wrap_socket(plain, server_side=True) as line:
+                came.append(line.recv(65536))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        client = Client(ServiceAccess(url, lambda: SecretStr(KEY)), 10.0)
+        with pytest.raises(Unanswered) as caught:
+            client.order(ID, "c")
+        client.close()
+        thread.join()
+    assert (caught.value.sent, b"".join(came)) == (False, b"")

@@ -76,7 +76,7 @@ def test_a_person_s_word_orders_again_what_stays_unknown(desk: Desk, encoder: Se
     for _ in range(3):
         with pytest.raises(EncodingInterrupted) as caught:
             encoder.encode(desk.request(made))
-        assert "card-encoder encode ID --overwrite" in caught.value.next_step
+        assert f"`card-encoder encode {made} --overwrite`" in caught.value.next_step
     assert desk.orders == 1
     assert encoder.encode(desk.request(made, insists=True)).card_number == desk.told(made)["card_number"]
     assert desk.orders == 2

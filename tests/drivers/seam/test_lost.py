@@ -86,7 +86,7 @@ def test_an_order_that_never_arrived_waits_for_a_person(desk: Desk, make: Make, 
         with pytest.raises(EncodingInterrupted) as caught:
             encoder.encode(desk.request(made))
         assert not caught.value.retry_on_same_card
-        assert "--overwrite" in caught.value.next_step
+        assert f"`card-encoder encode {made} --overwrite`" in caught.value.next_step
     assert desk.orders == 0
     assert encoder.encode(desk.request(made, insists=True)).reported
     assert desk.orders == 1
@@ -119,11 +119,15 @@ def test_a_service_that_stays_away_after_the_order(desk: Desk, make: Make) -> No
     desk.scans(EMPTY)
     desk.encodes(Turn(after_s=None))
 
-    def goes_away(_: Progress) -> None:
+    signs: list[Progress] = []
+
+    def goes_away(sign: Progress) -> None:
+        signs.append(sign)
         desk.wire.down = desk.orders > 0
 
     with pytest.raises(EncodingInterrupted):
         encoder.encode(replace(desk.request(made), progress=goes_away))
+    assert len(signs) > 4  # the driver is alive, if the service isn't
     with pytest.raises(EncodingInterrupted):
         encoder.encode(desk.request(made))
     desk.wire.down = False
