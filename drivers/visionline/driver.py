@@ -49,6 +49,8 @@ class VisionlineEncoder(Encoder):
         "Times are the property's own.",
         "action=encode with encoder=NAME writes the card on that encoder, and is answered when it is written; "
         "overwriteValidCard=false keeps valid cards.",
+        "Where an answer got lost, the native way takes a new card with the same doors, times and format for what was "
+        "ordered: two desks that make cards of one stay at that moment are told apart by the holder alone.",
         "The encoder of such an order waits for a card no longer than encoder_s.",
     )
 

@@ -86,7 +86,8 @@ def made(
 ) -> ServerCard | None:
     """The card that was made by the order; None: none was, as far as the server shows by now.
 
-    `order` is None where it isn't known any more which it was; `uid` is empty where it was for no certain card.
+    `order` is None where it isn't known any more which it was; `uid` is empty where it was for no certain card: then
+    the holder, where the server was told one, has to be the same.
 
     Raises:
         FateUnknown: it can't be told.
@@ -98,7 +99,11 @@ def made(
         return None
     if order is None:
         raise OrderChanged("A card was ordered and may have been made, and by now the credential says something else.")
-    fitting = [card for card in new if card.fits(order) and (not uid or card.is_of(uid, options))]
+    fitting = [card for card in new if card.fits(order) and _is_its(card, order, uid, options)]
     if len(fitting) != 1:
         raise FateUnknown("A card was ordered, and none that Visionline has made since is for certain that one.")
     return fitting[0]
+
+
+def _is_its(card: ServerCard, order: LocalOrder, uid: str, options: VisionlineOptions) -> bool:
+    return card.is_of(uid, options) if uid else order.holder in (None, card.holder)

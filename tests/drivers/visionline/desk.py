@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +22,13 @@ STARTS, ENDS = datetime(2040, 5, 4, 13, 0, tzinfo=UTC), datetime(2040, 5, 6, 10,
 
 
 def options(**changes: Any) -> VisionlineOptions:
+    """Made once each: whether the card's driver can be had is looked up every time."""
+    return _made(json.dumps(changes, default=str))
+
+
+@functools.cache
+def _made(text: str) -> VisionlineOptions:
+    changes: dict[str, Any] = json.loads(text)
     given: dict[str, Any] = {
         "server": "https://visionline.example",
         "username": "desk",

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -118,6 +119,20 @@ def test_a_wait_for_the_server_ends_by_an_interrupt(tmp_path: Path) -> None:
         encoder.open()
     threading.Timer(0.02, encoder.interrupt).start()
     encoder.wait_for_device(60.0)
+
+
+def test_an_interrupt_that_has_ended_a_wait_for_a_card_ends_no_other(tmp_path: Path) -> None:
+    with serving_visionline(folder=tmp_path / "server") as visionline:
+        encoder = make(visionline)
+        encoder.open()
+        encoder.interrupt()
+        assert not encoder.wait_for_card()
+    encoder.close()
+    with pytest.raises(ServerAway):
+        encoder.open()
+    begun = monotonic()
+    encoder.wait_for_device(0.3)
+    assert monotonic() - begun > 0.25
 
 
 def test_an_encoder_that_is_away_is_waited_for_by_itself(desk: FrontDesk) -> None:

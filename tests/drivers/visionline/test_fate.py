@@ -4,7 +4,7 @@ from drivers.encoder import OrderNote
 from drivers.errors import EncodingInterrupted
 from drivers.visionline import fate
 from drivers.visionline.cards import ServerCard
-from tests.drivers.visionline.desk import OTHER_UID, UID, Journal, local, options
+from tests.drivers.visionline.desk import GUEST, OTHER_UID, UID, Journal, local, options
 from tests.drivers.visionline.test_cards import card
 
 
@@ -43,6 +43,13 @@ def test_any_doubt_is_for_a_person(new: list[ServerCard]) -> None:
 
 def test_where_no_serial_number_is_known_doors_times_and_format_have_to_do() -> None:
     assert made([card(serialNumbers=[OTHER_UID])], {}, uid="") is not None
+
+
+def test_two_guests_of_one_stay_are_told_apart_where_the_server_knows_their_names() -> None:
+    order = local(card_holder=True)
+    assert fate.made(order, "", {}, [card(cardHolder=GUEST)], options()) is not None
+    with pytest.raises(fate.FateUnknown):
+        fate.made(order, "", {}, [card(cardHolder="Ole Lindqvist")], options())
 
 
 @pytest.mark.parametrize(("cards", "before"), [(None, {}), ([], None), (None, None)])

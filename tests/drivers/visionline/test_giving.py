@@ -331,6 +331,17 @@ def test_what_is_no_image_is_for_a_person_and_noted_as_what_it_was(hand: Hand, i
     assert hand.server.overrides == 1
 
 
+def test_an_image_that_is_none_the_second_time_either_is_made_anew_at_a_word(hand: Hand, waits: list[float]) -> None:
+    hand.lose("lost after")
+    hand.server.images["100001"] = "abc"
+    for _ in range(2):
+        with pytest.raises(UnusableImage):
+            hand.try_()
+    assert hand.server.overrides == 1
+    assert image_bytes(hand.try_(insists=True).image)
+    assert hand.server.overrides == 2
+
+
 def test_a_card_of_staff_that_was_lost_natively_is_for_a_person(waits: list[float]) -> None:
     hand = Hand(NATIVE)
     hand.order = an_order(function="staff", joining="auto")
@@ -387,6 +398,7 @@ class Fates(RuleBasedStateMachine):
             if self.hand.uid:
                 image_bytes(card.image)
             self.done = card
+            assert not any(told["id"] == card.card_id and told["cancelled"] for told in server.cards)
         except (EncoderError, KeyboardInterrupt) as error:
             if not isinstance(error, KeyboardInterrupt | EncodingInterrupted):
                 assert server.overrides <= overrides  # surely not carried out
@@ -430,9 +442,8 @@ class Fates(RuleBasedStateMachine):
     def what_is_handed_out_is_what_was_ordered(self) -> None:
         if self.done is None:
             return
-        assert self.done.card_id in {card["id"] for card in self.hand.server.cards}
-        if self.done.expires:  # by the server's answer; else by what was noted of it
-            assert self.done.fits(LocalOrder.of(self.hand.order, self.hand.options))
+        (told,) = [card for card in self.hand.server.cards if card["id"] == self.done.card_id]
+        assert ServerCard.of(told, IMAGE).fits(LocalOrder.of(self.hand.order, self.hand.options))
 
 
 TestFates = Fates.TestCase
