@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from agent.config import Config, ConfigError, load
-from agent.doctor import hardware, journal, ports, running, service
+from agent.doctor import hardware, journal, ports, running, service, vendors
 from agent.doctor.finding import Finding, Verdict, fine, problem, skipped
 
 CONFIGURATION = 3
@@ -49,6 +49,8 @@ def _checks(config: Config, machine: Path) -> dict[str, Callable[[], Iterator[Fi
         "nfcpy": lambda: hardware.check_nfcpy(config),
         "serial ports": lambda: ports.check_ports(config, machine),
         "ModemManager": lambda: ports.check_modem_manager(config, machine),
+        "vendors' servers": lambda: vendors.check_servers(config),
+        "experimental drivers": lambda: vendors.check_unverified(config),
     }
 
 

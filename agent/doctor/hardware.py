@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agent.config import Config
 from agent.doctor.finding import Finding, fine, hint, problem, skipped
+from agent.doctor.parts import parts
 from drivers.errors import EncoderNotOnline
 
 SOCKET_VARIABLE = "PCSCLITE_CSOCK_NAME"
@@ -21,11 +22,11 @@ _PATIENCE_S = 5.0
 
 
 def _uses_pcsc(config: Config) -> bool:
-    return any(encoder.driver == "pcsc" for encoder in config.encoder)
+    return any(part.driver == "pcsc" for part in parts(config))
 
 
 def _uses_nfcpy(config: Config) -> bool:
-    return any(encoder.driver == "nfc" for encoder in config.encoder)
+    return any(part.driver == "nfc" for part in parts(config))
 
 
 def check_nfcpy(config: Config) -> Iterator[Finding]:

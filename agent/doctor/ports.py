@@ -12,6 +12,7 @@ from pathlib import Path
 from agent.config import Config, EncoderConfig
 from agent.control import Control, ControlError
 from agent.doctor.finding import Finding, fine, hint, problem, skipped
+from agent.doctor.parts import parts
 from drivers import registry
 from drivers.encoder import Options
 from drivers.errors import EncoderNotOnline
@@ -32,7 +33,7 @@ def check_ports(config: Config, machine: Path, *, user: str | None = None) -> It
 
     `user` is whose rights count: the one who asks, or, where that is root, the service's own user.
     """
-    ports = [(encoder, port) for encoder in config.encoder if (port := _port(encoder)) is not None]
+    ports = [(part, port) for part in parts(config) if (port := _port(part)) is not None]
     if not ports:
         yield skipped("serial ports", "No encoder is on one.")
         return
@@ -47,7 +48,7 @@ def check_ports(config: Config, machine: Path, *, user: str | None = None) -> It
 
 def check_modem_manager(config: Config, machine: Path) -> Iterator[Finding]:
     """Whether ModemManager, which sends AT commands to new ports, knows to leave encoders alone."""
-    if not any(_port(encoder) for encoder in config.encoder):
+    if not any(_port(part) for part in parts(config)):
         yield skipped("ModemManager", "No encoder is on a serial port.")
         return
     running = any(_content(process) == "ModemManager" for process in (machine / "proc").glob("[0-9]*/comm"))
