@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -32,22 +31,17 @@ def test_new_cards_are_different_ones() -> None:
 def test_whoever_waits_gets_the_card_that_is_laid_there() -> None:
     encoder = NetworkEncoder("Desk 1")
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(encoder.wait_for_card, 60)
+        waiting = pool.submit(encoder.wait_for_card, 90)
+        assert encoder.waited_for.wait(60)
         card = encoder.put(a_card("NTAG213"))
-        assert waiting.result(60) is card
+        assert waiting.result(30) is card
 
 
 def test_whoever_waits_waits_no_longer_when_it_is_closed() -> None:
     encoder = NetworkEncoder("Desk 1")
-    begun = threading.Event()
-
-    def wait() -> VirtualType2 | None:
-        begun.set()
-        return encoder.wait_for_card(60)
-
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(wait)
-        begun.wait()
+        waiting = pool.submit(encoder.wait_for_card, 90)
+        assert encoder.waited_for.wait(60)
         encoder.close()
         assert waiting.result(30) is None
 

@@ -134,6 +134,19 @@ def test_what_is_held_when_it_stops_is_never_carried_out(tmp_path: Path) -> None
         assert again.server.cards == []
 
 
+def test_an_answer_that_is_held_when_it_stops_is_lost(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with serving_visionline(folder=tmp_path) as visionline:
+            client = Client(visionline)
+            client.log_in()
+            held = visionline.server.fail_next("order", Fault.HELD_ANSWER)
+            answer = pool.submit(client.order, OVERRIDE, an_order(ROOM, uid=a_uid()))
+            assert held.carried_out.wait(60)
+        assert isinstance(answer.exception(60), httpx.TransportError)
+    with serving_visionline(folder=tmp_path) as again:
+        assert len(again.server.cards) == 1
+
+
 def test_whoever_waits_for_a_card_is_sent_away_when_it_stops(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         with serving_visionline(folder=tmp_path) as visionline:
