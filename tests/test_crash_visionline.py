@@ -94,10 +94,13 @@ def stopped_and_started(desk: VisionlineDesk, stop: Point | None) -> None:
     desk.until_up()
 
 
-ORDER = ("visionline_session", "visionline_look", "visionline_order", "note_order")
+ORDER = ("visionline_order", "note_order")
 
 SCENARIOS = [
-    Scenario(an_override, ("exchange", "begin_writing", "record_verified", *ORDER)),
+    Scenario(
+        an_override,
+        ("visionline_session", "visionline_look", *ORDER, "begin_writing", "exchange", "record_verified"),
+    ),
     Scenario(killed_in_mid_write_before, ("recover", "visionline_look")),
     Scenario(killed_before_the_answer_and_the_image_is_not_given_again, ORDER),
     Scenario(a_joiner, ORDER),

@@ -61,9 +61,14 @@ def check_card(request: EncodeRequest, uid: str) -> None:
     """
     noted = request.noted
     if noted is not None and noted.facts.get("uid") != uid and not request.insists:
+        ordered_for = noted.facts.get("uid", "")
         raise OrderForAnotherCard(
             "Visionline was told to make this credential's card, and not from this one.",
-            card_uid=noted.facts.get("uid", ""),
+            next_step=f"Put card {ordered_for} back on the encoder: it is finished there. If it can't come back: "
+            "`card-encoder reencode ID --replace-card --reason TEXT`."
+            if ordered_for
+            else None,
+            card_uid=ordered_for,
         )
 
 

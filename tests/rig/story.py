@@ -26,7 +26,7 @@ from agent import clock
 from agent.journal import audit
 from agent.sandbox.app import create_app
 from agent.sandbox.building import Hotel
-from agent.sandbox.kinds import ENTRANCE, SYSTEM, USER
+from agent.sandbox.kinds import ENCODER, ENTRANCE, SYSTEM, USER
 from agent.sandbox.store import Resource, Store
 from drivers.pcsc.simulator import FaultHook, SimulatedCard
 from tests.rig.cards import fresh_card, text_on
@@ -66,6 +66,7 @@ class Service:
         with self.store.transaction():
             self.store.add(SYSTEM, map(Resource, hotel.systems.values()))
             self.store.add(ENTRANCE, map(Resource, hotel.doors.values()))
+            self.store.add(ENCODER, map(Resource, hotel.encoders))
             self.store.add(USER, map(Resource, hotel.users.values()))
         self._app = create_app(self.store, KEY)
 
@@ -373,14 +374,8 @@ class Desk:
         """What holds when the story is over, and the agent has nothing more to do."""
         self.judge()
         self.daemon.kill()
-        journal = _Journal(self.journal)
-        sent = {report.key for report in self.service.reports}
-        assert journal.reports.keys() == sent, "a report was lost"
-        assert len(journal.reports) == journal.verified, "a verified write without its report"
-        applied = [key for key in sent if self.service.store.applied_report(key)]
-        assert set(journal.reports.values()) <= {self.expected.outbox}
-        assert applied == [key for key in sent if journal.reports[key] == "acknowledged"]
-        assert journal.applied_to == self._said_issued(), "applied twice, or not at all"
+        journal = Journal(self.journal)
+        self._judge_the_reports(journal)
         for acs_credential_id, state in journal.jobs.items():
             assert state == self.expected.jobs.get(acs_credential_id, "reported"), acs_credential_id
         assert not journal.unfinished_attempts
@@ -389,6 +384,15 @@ class Desk:
         texts = set(self.texts())
         not_issued = {c["card_number"] for c in self._credentials() if not c["is_issued"]} - {None}
         assert not texts & not_issued, "on a card, and not issued"
+
+    def _judge_the_reports(self, journal: Journal) -> None:
+        sent = {report.key for report in self.service.reports}
+        assert journal.reports.keys() == sent, "a report was lost"
+        assert len(journal.reports) == journal.verified, "a verified write without its report"
+        applied = [key for key in sent if self.service.store.applied_report(key)]
+        assert set(journal.reports.values()) <= {self.expected.outbox}
+        assert applied == [key for key in sent if journal.reports[key] == "acknowledged"]
+        assert journal.applied_to == self._said_issued(), "applied twice, or not at all"
 
     def _credentials(self) -> list[dict[str, Any]]:
         credentials: list[dict[str, Any]] = self._post("/acs/credentials/list", limit=500)["acs_credentials"]
@@ -422,7 +426,7 @@ class KeyDesk(Desk):
         return self.credential(number, allowed_acs_entrance_ids=[door["acs_entrance_id"] for door in doors])
 
 
-class _Journal:
+class Journal:
     """The agent's journal, read past all its code."""
 
     def __init__(self, path: Path) -> None:

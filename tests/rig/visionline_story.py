@@ -5,17 +5,26 @@ What such a system was told can't be untold. So orders that were carried out are
 
 from __future__ import annotations
 
+import contextlib
+import json
 import signal
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from agent import clock
+from agent.sandbox.attempts import end_what_is_due
+from agent.sandbox.encoding import card_on
+from agent.sandbox.kinds import ACTION_ATTEMPT, ENCODER
+from agent.sandbox.store import Query
+from agent.sandbox.turns import Turn, script
 from agent.sandbox.visionline import Visionline, serving_visionline
 from agent.sandbox.visionline.encoders import NetworkEncoder
 from drivers.virtual.cards import VirtualType2
 from tests.rig.daemon import until
-from tests.rig.story import KILLED, PATIENCE_S, Desk, Stage
+from tests.rig.story import KILLED, PATIENCE_S, Desk, Journal, Stage
 from tests.rig.visionline import NATIVE, Way, is_whole, options
 
 
@@ -36,6 +45,7 @@ class OrderingDesk(Desk):
     """One whose encoder has cards made by somebody else's system. `allowed` is how many orders may be carried out."""
 
     allowed = 1
+    _asked_at = ""
 
     def orders(self) -> int:
         """How many were carried out."""
@@ -47,20 +57,25 @@ class OrderingDesk(Desk):
         assert self.orders() <= self.allowed, "ordered twice"
 
     def needs_a_person(self, acs_credential_id: str) -> bool:
-        """Whether the desk leaves it to a person to have the card ordered once more, and says so."""
+        """Whether the desk leaves it to a person to have the card ordered once more, and nobody has said so since."""
         outcome = self.encoder()["last_outcome"]
-        told = outcome["error"]["next_step"] if outcome and outcome["error"] else ""
-        return self.state(acs_credential_id) == "writing" and "--overwrite" in told
+        if outcome is None or outcome["ok"] or outcome["at"] < self._asked_at:
+            return False
+        return self.state(acs_credential_id) == "writing" and "--overwrite" in outcome["error"]["next_step"]
 
     def insist(self, acs_credential_id: str) -> None:
-        """A person has it ordered once more, and asks again where nobody answers and it isn't done."""
-        self.allowed += 1
-        self.ask(
-            "/api/encode",
-            acs_credential_id=acs_credential_id,
-            overwrite=True,
-            unless=lambda: self.state(acs_credential_id) in ("verified", "reported"),
-        )
+        """A person has it ordered once more, and again where the desk asks again."""
+
+        def written() -> bool:
+            return self.state(acs_credential_id) in ("verified", "reported")
+
+        while True:
+            self.until(lambda: written() or self.needs_a_person(acs_credential_id), "the card, or a question")
+            if written():
+                return
+            self.allowed, self._asked_at = self.allowed + 1, clock.now_text()
+            with contextlib.suppress(httpx.TransportError):  # it dies over it
+                self.daemon.ask("/api/encode", acs_credential_id=acs_credential_id, overwrite=True)
 
     def stop(self) -> None:
         """Have the agent end as systemd does; it may die on its way out."""
@@ -114,5 +129,37 @@ class VisionlineDesk(OrderingDesk):
 
     def pick(self, acs_credential_id: str) -> None:
         """A person has it encoded next, and asks again where nobody answers and it isn't done."""
-        done: Callable[[], bool] = lambda: self.state(acs_credential_id) in ("verified", "reported")  # noqa: E731
-        self.ask("/api/encode", acs_credential_id=acs_credential_id, unless=done)
+        done = ("verified", "reported")
+        self.ask(
+            "/api/encode",
+            acs_credential_id=acs_credential_id,
+            unless=lambda: self.state(acs_credential_id) in done,
+        )
+
+
+class ServicesDesk(OrderingDesk):
+    """The credential service encodes on an encoder of its own, in which cards lie ready."""
+
+    def _encoder(self) -> str:
+        self._id = json.loads(self.service.store.page(ENCODER, Query(), 0, 1).bodies[0])["acs_encoder_id"]
+        script(self.service.store, self._id, "SCAN_CREDENTIAL", *[Turn(scenario="credential_on_encoder_is_empty")] * 20)
+        table = {"acs_encoder_id": self._id, "poll_s": 0.02, "pause_s": 0.05, "patience_s": 5.0}
+        return f'driver = "seam"\n[encoder.options]\n{toml(table)}'
+
+    def orders(self) -> int:
+        """The encodings that were begun."""
+        attempts = map(json.loads, self.service.store.page(ACTION_ATTEMPT, Query(), 0, 1000).bodies)
+        return sum(attempt["action_type"] == "ENCODE_CREDENTIAL" for attempt in attempts)
+
+    def texts(self) -> list[str | None]:
+        """The number of the card that was encoded last."""
+        end_what_is_due(self.service.store)  # at the latest the next request would
+        card = card_on(self.service.store, self._id)
+        return [card and card["snapshot"]["card_number"]]
+
+    def _judge_the_reports(self, journal: Journal) -> None:
+        """The service knows of it: nothing is sent."""
+        assert not self.service.reports
+        assert len(journal.reports) == journal.verified
+        assert set(journal.reports.values()) <= {"acknowledged"}
+        assert journal.applied_to == self._said_issued()
