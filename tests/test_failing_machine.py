@@ -23,10 +23,14 @@ from agent.sandbox.app import create_app
 from drivers.pcsc.simulator import SimulatedCard
 from tests.agent.guests import create, delete
 from tests.agent.journal.desk_life import sample, verified
+from tests.agent.unseen import guest_key
+from tests.rig import ordering
 from tests.rig.cards import fresh_card, text_on
 from tests.rig.daemon import Daemon, until
 from tests.rig.disk import FAULTS, Disk
 from tests.rig.gate import Gate
+from tests.rig.ordering import orders_given
+from tests.rig.packages import offer
 from tests.rig.pcscd import Pcscd
 from tests.rig.sandbox import Sandbox, running_sandbox, serving
 
@@ -151,6 +155,49 @@ def test_the_disk_fails_at_each_commit_of_a_card(
     record_property("cases", n)
     assert n > 5
     assert daemon.command("audit")[1]["first_broken_entry"] is None
+
+
+@pytest.mark.promise(4)
+def test_the_disk_fails_at_each_commit_of_an_order(
+    tmp_path: Path,
+    sandbox: Sandbox,
+    service: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: RecordProperty,
+) -> None:
+    """The same where a vendor's server makes the key: what may have been ordered is known, and ordered once."""
+    made, credentials = tmp_path / "made", []
+    offer(tmp_path / "packages", "ordering", native=f"{ordering.PLACE}:Native")
+    encoder = f'driver = "native"\n[encoder.options]\ntakes = "keys"\nnumber = "{{n}}"\nmade = "{made}"'
+    disk = Disk(tmp_path, tmp_path / "journal.sqlite3")
+    places = os.pathsep.join([str(tmp_path / "packages"), str(Path.cwd())])
+    for name, value in (disk.environment | {"PYTHONPATH": places}).items():
+        monkeypatch.setenv(name, value)
+    daemon = Daemon(tmp_path, sandbox.url, sandbox.key, encoder=encoder)
+    daemon.start()
+    try:
+        for n in range(20):
+            disk.fail("EIO", "sync" if n % 2 else "write,sync", after=n)
+            credentials.append(credential := guest_key(service, NUMBER))
+
+            def in_trouble(credential: str = credential) -> str | None:
+                trouble: str | None = daemon.state()["journal"]["trouble"]
+                return trouble or ("none" if is_issued(service, credential) else None)
+
+            whole = until(in_trouble, "the fault to be noticed", 60) == "none"
+            disk.heal()
+            until(lambda credential=credential: is_issued(service, credential), "the credential to be issued", 60)
+            assert len(orders_given(made)) == len(credentials)
+            until(lambda: daemon.state()["ready"], "the journal to be well again", 60)
+            if whole and n > 7:
+                break
+        with looking(daemon) as journal:
+            events = {entry["event"] for entry in journal.audit()}
+        assert {"ordering", "ordered"} <= events
+    finally:
+        daemon.kill()
+    record_property("cases", n)
+    assert n > 7
 
 
 def seen_by_people(daemon: Daemon) -> None:

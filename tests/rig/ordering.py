@@ -299,7 +299,7 @@ class Native(Ordering):
             frozenset({self.ways[self.script.takes]}),
             (CHIP,),
             verified_by="vendor_answer",
-            scans=self.script.takes == "service",
+            scans=self.script.takes != "visionline",
             uids=False,
             presence=False,
             recalls=self.script.recalls,
