@@ -16,7 +16,6 @@ import pytest
 from agent.journal import CardStanding, JobState
 from agent.sandbox.visionline import Visionline, serving_visionline
 from drivers.pcsc.simulator import SimulatedCard
-from drivers.virtual.cards import Effect, Operation
 from tests.agent.guests import sandbox, service
 from tests.rig.cards import fresh_card
 from tests.rig.front_desk import Memory
