@@ -13,7 +13,11 @@ from agent.cli.output import Output
 from agent.cli.wording import who
 
 _encoder = click.option("--encoder", metavar="NAME", help="The encoder's name (any).")
-_overwrite = click.option("--overwrite", is_flag=True, help="What the card holds may be lost.")
+_overwrite = click.option(
+    "--overwrite",
+    is_flag=True,
+    help="What the card holds may be lost; an order whose fate is unknown is given once more.",
+)
 
 
 @click.command(cls=Command)

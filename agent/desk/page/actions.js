@@ -28,6 +28,17 @@ export async function overwrite(job, encoder) {
   if (sure) await encode(job, encoder, true);
 }
 
+// What became of an order only the vendor's system tells: a person has to have looked there.
+export async function orderAgain(job, encoder) {
+  const sure = await ask({
+    title: `Order the key of ${nameOf(job)} once more?`,
+    text: "See first, in the vendor's system, whether it was made. Another order may void what came of the first one, "
+      + "and what was made to join it. Whatever the card holds is lost.",
+    yes: "Order it once more",
+  });
+  if (sure) await encode(job, encoder, true);
+}
+
 export async function reencode(job, encoder) {
   const answer = await ask({
     title: `Encode ${nameOf(job)} again`,

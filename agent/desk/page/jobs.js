@@ -1,14 +1,20 @@
 // The lists of jobs: to be encoded, on hold, waiting, finished; and reports and what is left out.
 
 import { byId, button, keyed, make, setText, show } from "./dom.js";
-import { cancel, cardIsBack, encode, hold, reencode, resume } from "./actions.js";
+import { cancel, cardIsBack, encode, hold, orderAgain, reencode, resume } from "./actions.js";
 import { jobFacts, jobState, nameOf, reportState, timeOf } from "./words.js";
 
 const chosenEncoder = () => byId("encoder").value || null;
 
+// Its key was ordered of a vendor's system, and what became of that is not known.
+const ordered = (job) => job.code === "order_unknown" && job.state !== "held";
+
 const BUTTONS = [
   { text: "Encode next", act: (job) => encode(job, chosenEncoder()), main: true,
     on: (job) => job.state === "claimed" || (job.state === "waiting" && job.ready) },
+  { text: "Try again", act: (job) => encode(job, chosenEncoder()), main: true,
+    on: (job) => job.state === "writing" && (ordered(job) || !job.card_uid) },
+  { text: "Order it once more", act: (job) => orderAgain(job, chosenEncoder()), on: ordered },
   { text: "Let it go on", act: resume, main: true, on: (job) => job.state === "held" },
   { text: "Card is back", act: cardIsBack, main: true, on: (job) => job.out && job.state !== "verified" },
   { text: "Send again", act: resume, on: (job) => job.state === "failed" || job.code === "report_refused" },

@@ -15,8 +15,12 @@ from playwright.async_api import Locator, Page, Route, expect
 from agent import overview
 from agent.journal import JobState
 from drivers import steps
-from tests.agent.guests import create, poll
+from tests.agent.guests import create, job, poll
 from tests.agent.unseen import desk_with, drivers, guest_key, keymaking, swiped, table
+from tests.agent.vendor import desk_with as ordering_desk
+from tests.agent.vendor import drivers as ordering_drivers
+from tests.agent.vendor import guest_card, server
+from tests.agent.vendor import table as ordering_table
 from tests.rig.agent import VIRTUAL, Running, running_agent
 from tests.rig.browser import Visit, browser_page
 from tests.rig.lies import says
@@ -24,7 +28,7 @@ from tests.rig.sandbox import Sandbox, running_sandbox
 from tests.rig.scripted import error, lying
 from tests.rig.unseen import PUT_A_CARD, SWIPE_TO_VERIFY, SWIPE_TO_WRITE, Card
 
-__all__ = ["drivers"]
+__all__ = ["drivers", "ordering_drivers"]
 
 pytestmark = pytest.mark.browser
 
@@ -281,6 +285,29 @@ async def test_a_vendors_encoder_asks_for_its_card_on_the_page(tmp_path: Path, e
         keymaking(desk).bring(card)
         await expect(page.locator("#recent .row")).to_contain_text("Issued")
         await expect(page.locator("body")).not_to_contain_text("take the card away")
+
+
+@pytest.mark.usefixtures("ordering_drivers")
+async def test_an_order_without_an_answer_is_for_a_person(tmp_path: Path, empty: Sandbox, visit: Visit) -> None:
+    page = visit.page
+    with empty.client() as guests:
+        credential = guest_card(guests)
+    async with ordering_desk(tmp_path, empty, ordering_table("native", recalls=False)) as desk:
+        await poll(desk)
+        server().faults.append("unanswered")
+        await page.goto(await desk.link())
+        name = str(job(desk, credential).credential["display_name"])
+        await row(page, "queue", name).get_by_role("button", name=re.compile("Encode next")).click()
+        shown = row(page, "queue", name)
+        await expect(shown).to_contain_text("The server did not answer.")
+        await shown.get_by_role("button", name=re.compile("Try again")).click()
+        await expect(page.locator("#notices")).to_contain_text("whether it was made is not known")
+        assert server().overrides == 1
+        await shown.get_by_role("button", name=re.compile("Order it once more")).click()
+        await expect(page.get_by_role("dialog")).to_contain_text("in the vendor's system, whether it was made")
+        await page.get_by_role("dialog").get_by_role("button", name="Order it once more").click()
+        await expect(row(page, "recent", name)).to_contain_text("Issued")
+        assert server().overrides == 2
 
 
 @pytest.mark.usefixtures("drivers")
