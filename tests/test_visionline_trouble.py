@@ -23,7 +23,7 @@ from tests.agent.guests import sandbox, service
 from tests.rig.cards import fresh_card
 from tests.rig.pcscd import Pcscd
 from tests.rig.sandbox import Sandbox
-from tests.rig.visionline import MAIN_ENTRANCE, room_card, staff_card
+from tests.rig.visionline import MAIN_ENTRANCE, joiner, room_card, staff_card
 from tests.rig.visionline_desk import VisionlineDesk, visionline_desk
 
 __all__ = ["sandbox", "service"]
@@ -256,6 +256,28 @@ async def test_an_answer_without_an_image_that_can_be_written(
         await desk.issued(credential)
         assert desk.visionline.server.overrides <= 2
         assert desk.doors(card.memory) == DOORS
+
+
+async def test_who_joins_an_override_waits_until_its_fate_is_known(opening: Opening, service: httpx.Client) -> None:
+    """Nobody can join a stay whose first card may not be there, and nobody's card is ordered in between."""
+    async with opening() as desk:
+        server = desk.visionline.server
+        server.gives_image_again = False
+        server.fail_next("order", Fault.CARRIED_OUT_NO_ANSWER)
+        credential, card = await desk.take_up(room_card(service, "Room 101")), SimulatedCard(fresh_card(EV1))
+        joining = await desk.take_up(joiner(service, "Room 101", credential))
+        await refused(desk, credential, card, "--overwrite")
+        await desk.refusal(SimulatedCard(fresh_card(EV1)))
+        assert "joins a credential" in str((await desk.encode(joining)).error)
+        assert [made.made for made in server.cards] == ["override"]
+        await desk.put(SimulatedCard(card.memory))
+        assert (await desk.encode(credential, overwrite=True)).error is None
+        await desk.issued(credential)
+        await desk.take()
+        joined = fresh_card(EV1)
+        await desk.issue(joining, SimulatedCard(joined))
+        assert [made.made for made in server.cards] == ["override", "override", "join"]
+        assert desk.doors(card.memory) == desk.doors(joined) == DOORS
 
 
 @contextmanager

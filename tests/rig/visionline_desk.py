@@ -107,7 +107,9 @@ class VisionlineDesk(FrontDesk):
         ]
 
     def check_made(self, acs_credential_id: str, memory: Memory, number: str) -> None:
-        """The card holds what the server made, byte for byte; service and journal know of it, and of no more."""
+        """The card holds what the server made, byte for byte. Service and journal know of it, and of no more; the
+        image itself is forgotten.
+        """
         (made,) = self.made_for(memory)
         assert is_whole(self.visionline, memory)
         told = self.told(acs_credential_id)
@@ -119,6 +121,9 @@ class VisionlineDesk(FrontDesk):
         assert (facts["card_id"], facts["credential_id"]) == (str(made.number), str(made.number))
         assert facts["serial_number"] == f"{memory.uid().hex()}ff"
         assert self.way == "native" or facts["image_sha256"] == hashlib.sha256(image).hexdigest()
+        noted = self.running.agent.journal.order_of(self.job(acs_credential_id).job_id)
+        assert noted is not None
+        assert noted.image == ""
         trail = json.dumps(list(self.running.agent.journal.audit())).casefold()
         assert image.hex() not in trail
         assert "room" not in trail
