@@ -104,10 +104,10 @@ def _visionline_order(credential: Credential, doors: Doors, replace_card: bool) 
     common = {e for e in names if _is_common(credential, e)}
     starts, ends = _times(credential, doors)
     function = told.card_function_type if told and told.card_function_type else "guest"
-    card_format = told.card_format if told and told.card_format else ("TLCode" if function == "staff" else "rfid48")
+    card_format = told.card_format if told else None  # mostly none: Seam takes it, and doesn't send it back
     if function not in ("guest", "staff"):
         raise IncompleteOrder("Its card_function_type is neither guest nor staff.")
-    if card_format not in ("rfid48", "TLCode"):
+    if card_format and card_format not in ("rfid48", "TLCode"):
         raise IncompleteOrder("Its card_format is neither rfid48 nor TLCode.")
     return VisionlineOrder(
         guest_doors=tuple(sorted(name for e, name in names.items() if e not in common)),
@@ -116,7 +116,7 @@ def _visionline_order(credential: Credential, doors: Doors, replace_card: bool) 
         ends_at=ends,
         function="staff" if function == "staff" else "guest",
         joining=_joining(credential, replace_card),
-        card_format="TLCode" if card_format == "TLCode" else "rfid48",
+        card_format=None if not card_format else "TLCode" if card_format == "TLCode" else "rfid48",
         holder=credential.display_name,
         number=credential.card_number,
     )

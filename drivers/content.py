@@ -59,8 +59,8 @@ class VisionlineOrder:
 
     `guest_doors` and `common_doors` are the doors by Visionline's own names; `starts_at` and `ends_at` are aware times.
     `joining`: "override" makes the first card of a stay and voids the cards of the guests before; "join" makes one more
-    for guests who have theirs; "auto" leaves it to the server which of the two it is. `number` is the credential's
-    card number, if it has one.
+    for guests who have theirs; "auto" leaves it to the server which of the two it is. `card_format` is None where the
+    service doesn't tell it. `number` is the credential's card number, if it has one.
     """
 
     guest_doors: tuple[str, ...] = field(repr=False)
@@ -69,7 +69,7 @@ class VisionlineOrder:
     ends_at: datetime
     function: Literal["guest", "staff"]
     joining: Literal["override", "join", "auto"]
-    card_format: Literal["rfid48", "TLCode"]
+    card_format: Literal["rfid48", "TLCode"] | None
     holder: str | None = field(default=None, repr=False)
     number: str | None = field(default=None, repr=False)
 

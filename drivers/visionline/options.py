@@ -88,7 +88,13 @@ class VisionlineOptions(Options):
     suffix: str = Field(default="ff", pattern="^[0-9a-f]*$")
     """What Visionline appends to a card's UID to make its serial number."""
     serial: Literal["bare", "suffix"] = "bare"
-    """How an order names the card: by its UID as it is, or with the suffix. Cards are looked up by both."""
+    """How an order names the card: by its UID as it is, or with the suffix. Cards are looked up by both, in upper and in
+    lower case."""
+    guest_format: Literal["rfid48", "TLCode"] = "rfid48"
+    """The format of a guest's card where the service doesn't tell it: rfid48 for cards of 48 bytes, TLCode for larger
+    ones."""
+    staff_format: Literal["rfid48", "TLCode"] = "TLCode"
+    """The same for a card of staff."""
     card_holder: bool = False
     """Whether Visionline is told the holder's name."""
     settle_s: float = Field(default=3.0, gt=0, le=30)

@@ -67,7 +67,8 @@ class LocalOrder:
             expires=times.end(order.ends_at, options.zone),
             valid_at=times.between(order.starts_at, order.ends_at, options.zone),
             joining=order.joining,
-            card_format=order.card_format,
+            card_format=order.card_format
+            or (options.staff_format if order.function == "staff" else options.guest_format),
             holder=order.holder if options.card_holder else None,
             number=order.number,
         )
@@ -122,6 +123,9 @@ def ordered_serial(uid: str, options: VisionlineOptions) -> str:
 def looked_up_serials(uid: str, options: VisionlineOptions) -> tuple[str, ...]:
     """The serial numbers by which cards are looked up: the Android client appends the suffix to the UID in upper case.
 
-    Others don't; and a card that the server has, but isn't found, might be ordered twice. So both are asked for.
+    Others don't; nor is it known whether case matters. A card that the server has, but isn't found, might be taken for
+    a new one. So all forms are asked for.
     """
-    return (uid.upper() + options.suffix, uid.upper()) if options.suffix else (uid.upper(),)
+    whole = uid + options.suffix
+    forms = (uid.upper() + options.suffix, uid.upper(), whole.upper(), whole, uid)
+    return tuple(dict.fromkeys(forms))

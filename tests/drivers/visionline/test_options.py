@@ -34,6 +34,8 @@ FINGERPRINT = "AB:" * 31 + "CD"
         ({"card_options": {"feed": "elsewhere"}}, "card_options.feed"),
         ({"card_options": {"colour": "red"}}, "card_options.colour"),
         ({"suffix": "FF"}, "pattern"),
+        ({"guest_format": "rfid"}, "'rfid48' or 'TLCode'"),
+        ({"staff_format": None}, "'rfid48' or 'TLCode'"),
         ({"settle_s": 0}, "greater than 0"),
         ({"names": {"override": "x"}}, "Extra inputs"),
         ({"pasword_file": "/x"}, "Extra inputs"),

@@ -80,8 +80,32 @@ def test_no_door_is_no_order() -> None:
 
 def test_serial_numbers() -> None:
     assert ordered_serial(UID, options(serial="suffix")) == "04A1B2C3D4E5F6ff"
-    assert looked_up_serials(UID, options()) == ("04A1B2C3D4E5F6ff", "04A1B2C3D4E5F6")
-    assert looked_up_serials(UID, options(suffix="")) == ("04A1B2C3D4E5F6",)
+    assert looked_up_serials(UID, options()) == (
+        "04A1B2C3D4E5F6ff",
+        "04A1B2C3D4E5F6",
+        "04A1B2C3D4E5F6FF",
+        "04a1b2c3d4e5f6ff",
+        "04a1b2c3d4e5f6",
+    )
+    assert looked_up_serials(UID, options(suffix="")) == ("04A1B2C3D4E5F6", "04a1b2c3d4e5f6")
+
+
+@pytest.mark.parametrize(
+    ("function", "told", "changes", "ordered"),
+    [
+        ("guest", None, {}, "rfid48"),
+        ("staff", None, {}, "TLCode"),
+        ("guest", None, {"guest_format": "TLCode"}, "TLCode"),
+        ("staff", None, {"staff_format": "rfid48"}, "rfid48"),
+        ("guest", "rfid48", {"guest_format": "TLCode"}, "rfid48"),
+        ("staff", "TLCode", {"staff_format": "rfid48"}, "TLCode"),
+    ],
+)
+def test_the_format_is_the_house_s_own_where_the_service_does_not_tell_it(
+    function: str, told: str | None, changes: dict[str, str], ordered: str
+) -> None:
+    order = local(an_order(function=function, card_format=told), **changes)
+    assert order.card_format == order.body()["format"] == ordered
 
 
 names = st.lists(st.text(min_size=1, max_size=5), max_size=4, unique=True).map(tuple)
@@ -93,7 +117,7 @@ orders = st.builds(
     ends_at=st.sampled_from([ENDS, ENDS.replace(minute=1)]),
     function=st.sampled_from(["guest", "staff"]),
     joining=st.sampled_from(["override", "join", "auto"]),
-    card_format=st.sampled_from(["rfid48", "TLCode"]),
+    card_format=st.sampled_from(["rfid48", "TLCode", None]),
     holder=st.sampled_from([None, GUEST]),
     number=st.sampled_from([None, "1"]),
 ).filter(lambda order: bool(order.guest_doors or order.common_doors))
