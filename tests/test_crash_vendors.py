@@ -30,22 +30,16 @@ def an_override_on_visionlines_encoder(desk: VisionlineDesk, stop: Point | None)
     desk.watch(stop)
     desk.until_up()
     desk.pick(credential)
-    desk.reported(credential)
+    desk.finished(credential)
     assert doors_of(desk.visionline, desk.laid[0]) == {"Room 101", MAIN_ENTRANCE}
-    assert desk.orders() == 1
+    assert desk.orders() == 1 or desk.deaths
 
 
 def an_override_that_the_service_encodes(desk: ServicesDesk, stop: Point | None) -> None:
     """First start; the first card of a stay waits. Where the agent died as it ordered, a person may have to decide."""
     credential = room_card(desk.client, "Room 101")
     desk.watch(stop)
-    desk.until(
-        lambda: desk.state(credential) == "reported" or desk.needs_a_person(credential), "the card, or a question"
-    )
-    if desk.state(credential) != "reported":
-        assert desk.deaths
-        desk.insist(credential)
-    desk.reported(credential)
+    desk.finished(credential)
     assert desk.events(credential) == ["issued"]
 
 

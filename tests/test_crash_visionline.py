@@ -35,9 +35,9 @@ def an_override(desk: VisionlineDesk, stop: Point | None) -> None:
     desk.watch(stop)
     desk.until(lambda: desk.state(credential) == "claimed", "the claim")
     card = desk.put(desk.card(KIND))
-    desk.reported(credential)
+    desk.finished(credential)
     assert doors_of(desk.visionline, card.memory) == OPENED
-    assert desk.orders() == 1
+    assert desk.orders() == 1 or desk.deaths
 
 
 def killed_in_mid_write_before(desk: VisionlineDesk, stop: Point | None) -> None:

@@ -52,6 +52,7 @@ ROOMS = cycle([f"Room {number}" for number in (101, 102, 103, 201, 202, 203)])
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PAUSE_S", 0.05)
+    monkeypatch.setattr(client, "_SIGNED_PAUSE_S", 0.05)
     monkeypatch.setattr(native, "_PAUSE_S", 0.05)
 
 
@@ -123,7 +124,7 @@ class Case:
             error = await self._again(credential, error)
         assert error is None, error
         await desk.issued(credential)
-        assert self.overrides in (1, self._allowed)
+        assert 1 <= self.overrides <= self._allowed
         assert desk.doors(self._card.memory) == {room, MAIN_ENTRANCE}
         assert desk.events(credential) == ["issued"]
         (_,) = desk.audited("verified", credential)
@@ -163,11 +164,8 @@ class Case:
             desk.running.agent.operations.resume(desk.job(credential).job_id, who="night")
         if "--overwrite" not in error["next_step"] or desk.job(credential).state is not JobState.WRITING:
             return await self._try(credential)
-        before = self.overrides
-        self._allowed = before + 1
-        error_again = await self._try(credential, overwrite=True)
-        assert self.overrides == self._allowed
-        return error_again
+        self._allowed = self.overrides + 1  # none, where the first shows by now
+        return await self._try(credential, overwrite=True)
 
 
 @pytest.fixture
@@ -200,7 +198,10 @@ async def all_faults(
 ) -> int:
     """Faults of these kinds at every request from the `first` one on, where these came `before`: how many cases."""
     seen = await Case(desk, faults).run(before)
-    cases = [(number, fault) for number in range(first, len(seen)) for fault in kinds]
+    among_likes = {
+        n for n in range(1, len(seen) - 1) if len(set(seen[n - 1 : n + 2])) == 1
+    }  # one question in many forms
+    cases = [(number, fault) for number in range(first, len(seen)) if number not in among_likes for fault in kinds]
     for number, fault in cases:
         try:
             await Case(desk, faults).run({**before, number: fault})

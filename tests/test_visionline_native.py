@@ -15,7 +15,7 @@ import pytest
 from agent.attempts import Attempt
 from agent.sandbox.visionline import Fault, Visionline, serving_visionline
 from drivers.virtual.cards import VirtualType2
-from drivers.visionline import client, driver, native
+from drivers.visionline import client, native
 from tests.agent.guests import sandbox, service
 from tests.rig.cards import fresh_card
 from tests.rig.pcscd import Pcscd
@@ -33,7 +33,7 @@ DOORS = {"Room 101", MAIN_ENTRANCE}
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PAUSE_S", 0.05)
-    monkeypatch.setattr(driver, "_LONGEST_REST_S", 0.05)
+    monkeypatch.setattr(client, "_SIGNED_PAUSE_S", 0.05)
     monkeypatch.setattr(native, "_PAUSE_S", 0.05)
 
 

@@ -18,7 +18,7 @@ from agent.journal import JobState
 from agent.sandbox.visionline import Fault, Visionline, serving_visionline
 from agent.sandbox.visionline.images import Spoil
 from drivers.pcsc.simulator import SimulatedCard
-from drivers.visionline import client, driver
+from drivers.visionline import client
 from tests.agent.guests import sandbox, service
 from tests.rig.cards import fresh_card
 from tests.rig.pcscd import Pcscd
@@ -37,7 +37,7 @@ EV1 = "Ultralight EV1"
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PAUSE_S", 0.05)
-    monkeypatch.setattr(driver, "_LONGEST_REST_S", 0.05)
+    monkeypatch.setattr(client, "_SIGNED_PAUSE_S", 0.05)
 
 
 @pytest.fixture
@@ -317,6 +317,10 @@ async def test_a_server_that_stops_amid_an_order(
                 await desk.running.until(lambda: desk.station().online, "the encoder")
                 await desk.take()
                 await desk.put(SimulatedCard(card.memory))
+                await desk.running.until(lambda: desk.station().last_outcome, "an outcome")
+                if desk.job(credential).state is JobState.WRITING:
+                    assert desk.visionline.server.overrides == 0  # a card that shows is finished without a question
+                    assert (await desk.encode(credential, overwrite=True)).error is None
             await desk.issued(credential)
             assert desk.visionline.server.overrides == 1
             assert desk.doors(card.memory) == DOORS

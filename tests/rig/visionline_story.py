@@ -63,6 +63,17 @@ class OrderingDesk(Desk):
             return False
         return self.state(acs_credential_id) == "writing" and "--overwrite" in outcome["error"]["next_step"]
 
+    def finished(self, acs_credential_id: str) -> None:
+        """Wait until its job has come to the good end, with a person's word where a death has left it in doubt."""
+        self.until(
+            lambda: self.state(acs_credential_id) == "reported" or self.needs_a_person(acs_credential_id),
+            "the card, or a question",
+        )
+        if self.state(acs_credential_id) != "reported":
+            assert self.deaths, "a person is asked for no reason"
+            self.insist(acs_credential_id)
+        self.reported(acs_credential_id)
+
     def insist(self, acs_credential_id: str) -> None:
         """A person has it ordered once more, and again where the desk asks again."""
 
@@ -129,11 +140,12 @@ class VisionlineDesk(OrderingDesk):
 
     def pick(self, acs_credential_id: str) -> None:
         """A person has it encoded next, and asks again where nobody answers and it isn't done."""
-        done = ("verified", "reported")
         self.ask(
             "/api/encode",
             acs_credential_id=acs_credential_id,
-            unless=lambda: self.state(acs_credential_id) in done,
+            unless=lambda: (
+                self.state(acs_credential_id) in ("verified", "reported") or self.needs_a_person(acs_credential_id)
+            ),
         )
 
 
