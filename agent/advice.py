@@ -6,7 +6,7 @@ Pure. `Job.reason` says what has happened; this says what comes next.
 from __future__ import annotations
 
 from agent.credential import NEEDS_TO_BE_REISSUED, UNKNOWN_ISSUE, WAITING_TO_BE_ISSUED
-from agent.journal import JOURNAL_LOST, ORDER_UNKNOWN, Job, JobState
+from agent.journal import JOURNAL_LOST, ORDER_STANDS, ORDER_UNKNOWN, Job, JobState
 from drivers.errors import CATALOGUE
 
 JOINS = "joins"
@@ -51,6 +51,9 @@ BY_CODE: dict[str, str] = {
     ORDER_UNKNOWN: "With {card} on {encoder}, `card-encoder encode {id}` has the vendor's system asked what became of "
     "it. Where that can't tell, see there yourself: with --overwrite it is ordered once more, which voids what came of "
     f"the first order. For another card: {_ANOTHER_CARD}.",
+    ORDER_STANDS: "What the vendor's system made can't be used as it is. To have it made once more: "
+    "`card-encoder encode {id} --overwrite`, with {card} on {encoder}; that voids what came of the first order. For "
+    f"another card: {_ANOTHER_CARD}. To give it up: `card-encoder cancel {{job}}`.",
     "order_lost": "See at the vendor's system whether its key was made; then `card-encoder resume {job}`.",
     "given_up": "To try again: " + _ENCODE_NEXT,
     "card_given_up": "Put another card on the encoder.",
@@ -90,7 +93,7 @@ def next_step(job: Job, code: str | None = None) -> str:
     code = code or job.code
     if job.seen_to_by is not None:
         return f"Nothing: it was seen to by {job.seen_to_by}."
-    if code == ORDER_UNKNOWN:
+    if code in (ORDER_UNKNOWN, ORDER_STANDS):
         text = BY_CODE[code]
     elif job.state is JobState.WRITING:
         text = BY_STATE[job.state]  # whatever has come in between: that card has to be read
@@ -101,6 +104,11 @@ def next_step(job: Job, code: str | None = None) -> str:
     else:
         text = BY_CODE.get(code) or BY_STATE[job.state]
     return _filled(text, job)
+
+
+def named(text: str, acs_credential_id: str) -> str:
+    """A next step whose commands are about some credential, about this one."""
+    return text.replace("encode ID", f"encode {acs_credential_id}")
 
 
 def take_back(job: Job) -> str:

@@ -13,7 +13,7 @@ from agent import clock
 from agent.advice import next_step, take_back
 from agent.choice import Spent
 from agent.claims import Claims
-from agent.journal import ORDER_UNKNOWN, Job, JobState, Journal
+from agent.journal import ORDER_STANDS, ORDER_UNKNOWN, Job, JobState, Journal
 from agent.overview import is_silent, job_json
 from agent.polling import Polling
 from agent.station import Station
@@ -113,7 +113,8 @@ def _jobs(journal: Journal, in_hand: Sequence[int]) -> Iterator[Group]:
     since = clock.to_text(clock.now() - KEPT)
     begun = [job for job in journal.in_state(JobState.WRITING, _MOST_JOBS) if job.job_id not in in_hand]
     ordered = [job for job in begun if job.code == ORDER_UNKNOWN]
-    interrupted = [job for job in begun if job.code != ORDER_UNKNOWN]
+    stand = [job for job in begun if job.code == ORDER_STANDS]
+    interrupted = [job for job in begun if job.code not in (ORDER_UNKNOWN, ORDER_STANDS)]
     out = journal.to_take_back(since, _MOST_JOBS)
     conflicts = [job for job in out if job.state is JobState.FAILED]
     orphans = [job for job in out if job.state is not JobState.FAILED]
@@ -130,6 +131,12 @@ def _jobs(journal: Journal, in_hand: Sequence[int]) -> Iterator[Group]:
         ordered,
         ("key was ordered, and no answer came.", "keys were ordered, and no answer came."),
         "Whether each was made is not known. `card-encoder encode ID`, with its card there, finds out what it can.",
+    )
+    yield from _about(
+        "order_stands",
+        stand,
+        ("key was ordered, and its card can't be finished.", "keys were ordered, and their cards can't be finished."),
+        "Decide on each: have it ordered once more, take another card, or give it up.",
     )
     yield from _about(
         "take_back",

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import structlog
 
 from agent import clock
+from agent.advice import named
 from agent.card_policy import Knowledge, fate_refusal, key_refusal, needs_the_service, other_card, refusal
 from agent.claims import Claims
 from agent.config import Overwrite
@@ -31,6 +32,7 @@ from agent.wanted import NotEncodable, Wanted, asks_for_cards, deleted, makes_by
 from drivers.content import CardNumber, Content, KeyOrder, Order, ServiceOrder
 from drivers.encoder import CardState, Encoder, EncodeRequest, EncodeResult, FoundCard, OrderNote, Progress
 from drivers.errors import (
+    BridgeDisconnected,
     CredentialCannotBeReissued,
     CredentialDeleted,
     EncoderError,
@@ -48,6 +50,16 @@ T = TypeVar("T")
 class WrongCard(EncodingInterrupted):
     """Another card came than the one whose writing was interrupted: trying again with it makes no difference."""
 
+    retry_on_same_card = False
+
+
+class Outdated(EncodingInterrupted):
+    """While a vendor's system made the card, the service changed its mind: what was made is not written."""
+
+    default_next_step = (
+        "Where it is still needed: `card-encoder encode ID --overwrite`, with this card on the encoder, has it made as "
+        "it is to be now. Else have what was made cancelled at the vendor's system."
+    )
     retry_on_same_card = False
 
 
@@ -144,11 +156,12 @@ class Issuing:
         try:
             await in_thread(work)
         except EncoderError as error:
+            error.next_step = named(error.next_step, job.acs_credential_id)
             about_the_fate = error.data.get("reason") == "unknown_content"
             if job.state is JobState.WRITING and isinstance(error, IncompatibleCardFormat) and not about_the_fate:
                 error.next_step = _begun_with_this_card(job)
             self._record_failure(job, encoding.attempt, encoding.uid, error)
-            if isinstance(error, (NotEncodable, CredentialDeleted, _ContentChanged)):
+            if isinstance(error, (NotEncodable, CredentialDeleted, Outdated, _ContentChanged)):
                 self._follow_service(job, await (encoding.fresh or self.latest(job)))
             if self._waits_for_a_person(job, encoding, content, error):
                 code = "order_does_not_fit" if isinstance(content, Order) else "number_does_not_fit"
@@ -198,7 +211,9 @@ class Issuing:
                     job, encoder=self.encoder.name, uid=uid, error_type=error.type, error=str(error)
                 )
         elif isinstance(error, EncodingInterrupted):
-            self.journal.record_unknown(job, attempt, error_type=error.type, error=str(error))
+            self.journal.record_unknown(
+                job, attempt, error_type=error.type, error=str(error), trying_again_helps=error.retry_on_same_card
+            )
         else:
             self.journal.record_left(job, attempt, error_type=error.type, error=str(error))
 
@@ -312,6 +327,20 @@ class _Encoding:
         if self.attempt is None or not self.may_write:
             raise EncodingInterrupted("An order was to be given before its card was bound.")
         self._journal.note_order(self._job, self.attempt, note)
+        if note is not None and note.image:  # which took its time to make, and is written next
+            self._refuse_what_is_outdated()
+
+    def _refuse_what_is_outdated(self) -> None:
+        self.fresh = self._wait(self._asked_anew())
+        try:
+            self._latest_word()
+        except (NotEncodable, CredentialDeleted, _ContentChanged) as error:
+            raise Outdated(f"Nothing was written on the card that was made for it. {error.message}") from error
+        except BridgeDisconnected:
+            return  # the service is there, and won't say: what it said a moment ago has to do
+
+    async def _asked_anew(self) -> asyncio.Task[Answer]:
+        return asyncio.get_running_loop().create_task(self._issuing.latest(self._job))
 
     def _refuse_at_sight(self, found: FoundCard) -> None:
         """What needs no look at the service, and must not become the job's card."""
@@ -369,7 +398,7 @@ class _Encoding:
 
     async def _card_came(self) -> None:
         self._issuing.card_came(self._job)
-        self.fresh = asyncio.get_running_loop().create_task(self._issuing.latest(self._job))
+        self.fresh = await self._asked_anew()
 
     def _refuse_card(self, found: FoundCard, credential: Credential) -> None:
         wrong: EncoderError | None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.advice import next_step
+from agent.advice import named, next_step
 from agent.attempts import Attempt
 from agent.claims import Claims
 from agent.credential import NEEDS_TO_BE_REISSUED, WAITING_TO_BE_ISSUED, MalformedCredential
@@ -97,7 +97,7 @@ class Picking:
             await self._until_its_turn(wish)  # an encoder may have begun it by itself meanwhile
         job = self._journal.open_job(wish.acs_credential_id)
         if job is None:
-            raise _no_job(intake, asked=wish.reason is not None)
+            raise _no_job(wish, intake)
         problem = self._problem(job, chosen)
         if problem is not None:
             raise problem
@@ -292,20 +292,26 @@ class Picking:
             job_id=job_id,
             card_uid=job.card_uid,
             encoder=job.encoder,
+            verified_by=self._verified_by(job),
             reported=job.state is JobState.REPORTED,
         )
+
+    def _verified_by(self, job: Job) -> str | None:
+        """Who vouches for the card."""
+        return next((s.encoder.capabilities.verified_by for s in self._stations if s.name == job.encoder), None)
 
 
 def _takes(station: Station, job: Job) -> bool:
     return station.scope.takes(job.vendor, job.acs_system_id, job.card_number)
 
 
-def _no_job(intake: Intake | None, *, asked: bool) -> EncoderError:
+def _no_job(wish: Wish, intake: Intake | None) -> EncoderError:
     code, reason = (intake.code, intake.reason) if intake else ("", "There is no job for this credential.")
     if code == "being_deleted":
         return CredentialDeleted(reason)
-    if code == "not_waiting" and not asked:
+    if code == "not_waiting" and wish.reason is None:
         return CredentialCannotBeReissued(
-            "It is issued already.", next_step="To write it again: `card-encoder reencode ID --reason TEXT`."
+            "It is issued already.",
+            next_step=named("To write it again: `card-encoder reencode ID --reason TEXT`.", wish.acs_credential_id),
         )
     return CredentialCannotBeReissued(reason, next_step="Nothing is to be encoded.")

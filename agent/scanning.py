@@ -7,10 +7,11 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from agent.advice import named
 from agent.credential import NEEDS_TO_BE_REISSUED, Credential, MalformedCredential
 from agent.journal import Card, CardStanding, Journal
 from agent.service import Gone, Service, Unreachable
-from drivers.encoder import CardState, FoundCard
+from drivers.encoder import CardState, FoundCard, OrderNote
 
 _LONGEST_WAIT_S = 15.0
 
@@ -43,7 +44,8 @@ async def compare(found: FoundCard, journal: Journal, service: Service) -> tuple
             on_service = await _on_service(found, row, service)
     except TimeoutError:
         raise Unreachable(f"The service took more than {_LONGEST_WAIT_S:.0f} seconds.") from None
-    problem = _problem(found, row, on_service)
+    ordered = journal.order_of(row.job_id) if row else None
+    problem = _problem(found, row, on_service, ordered)
     warnings = []
     if found.state is not CardState.BLANK or row is not None:
         if on_service is None:
@@ -124,12 +126,18 @@ def _vendors_word(found: FoundCard, on_service: Credential | None) -> str | None
     """What the vendor's system has against the card, in sentences."""
     told = found.vendor or {}
     said = " ".join(sentence for flag, sentence in _VENDORS_WORD.items() if told.get(flag) is True)
-    return (
-        said.replace("reencode ID", f"reencode {on_service.acs_credential_id}" if on_service else "reencode ID") or None
-    )
+    return (named(said, on_service.acs_credential_id) if on_service else said) or None
 
 
-def _problem(found: FoundCard, row: Card | None, on_service: Credential | None) -> str | None:
+def _is_another(found: FoundCard, ordered: OrderNote | None) -> bool:
+    """Whether the vendor's system has made another card for this one than the one that was written here."""
+    its, ours = (found.vendor or {}).get("card_id"), ordered.facts.get("card_id") if ordered else None
+    return bool(its and ours) and its != ours
+
+
+def _problem(
+    found: FoundCard, row: Card | None, on_service: Credential | None, ordered: OrderNote | None
+) -> str | None:
     """What is wrong with the card, or None where card and service agree."""
     if found.state is CardState.BLANK:
         if row is None:
@@ -139,6 +147,11 @@ def _problem(found: FoundCard, row: Card | None, on_service: Credential | None) 
         return "The card was replaced by another one, or its credential is gone. Take it back."
     if row is not None and row.standing is CardStanding.UNKNOWN:
         return "Writing this card was interrupted: it has to be encoded again."
+    if _is_another(found, ordered):
+        return (
+            "Visionline has made another card for this one since it was written here: what is on it opens nothing any "
+            "more. It has to be encoded again."
+        )
     if word := _vendors_word(found, on_service):
         return word
     if found.state is CardState.FOREIGN:

@@ -78,7 +78,10 @@ def _encode(invocation: Invocation, path: str, acs_credential_id: str, **options
 def _show_encoded(output: Output, credential: Mapping[str, Any], detail: Mapping[str, Any]) -> None:
     name = credential.get("display_name") or credential.get("acs_credential_id")
     card = f"card {detail['card_uid']}" if detail.get("card_uid") else "its card"
-    output.line(f"Done: {name} is on {card}, and verified.")
+    if detail.get("verified_by") == "vendor_answer":
+        output.line(f"Done: {name} is on {card}. That it is, is the vendor's word: the agent can't read it back.")
+    else:
+        output.line(f"Done: {name} is on {card}, and verified.")
     if detail.get("reported"):
         output.line("The service knows. Hand the card over.")
     else:

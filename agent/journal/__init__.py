@@ -5,7 +5,7 @@ Whatever the agent knows that must outlive a power cut is here and nowhere else.
 """
 
 from agent.journal.inspection import Inspection
-from agent.journal.intake import CANCELLED_BY_PERSON, JOURNAL_LOST, ORDER_UNKNOWN, PUT_IT_BACK
+from agent.journal.intake import CANCELLED_BY_PERSON, JOURNAL_LOST, ORDER_STANDS, ORDER_UNKNOWN, PUT_IT_BACK
 from agent.journal.journal import Journal
 from agent.journal.lock import JournalLock
 from agent.journal.model import (
@@ -29,6 +29,7 @@ __all__ = [
     "CANCELLED_BY_PERSON",
     "JOURNAL_LOST",
     "OPEN_STATES",
+    "ORDER_STANDS",
     "ORDER_UNKNOWN",
     "PUT_IT_BACK",
     "Card",

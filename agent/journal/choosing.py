@@ -37,7 +37,8 @@ class Choosing(Reading):
     ) -> Job | None:
         """What this encoder is to write next; on this very card, where it was looked at already.
 
-        First whatever it began and could not verify: that card has to come back before any other is written. `others`
+        First whatever it began and could not verify: that card has to come back before any other is written. Not so
+        where keys are made by order, and somebody asks for another one: there is no card that could come back. `others`
         are the desk's other encoders: what none of the present ones began is this one's too. Then by priority and age.
         `scope` is what the encoder can write; `picked_only` leaves out what nobody asked for by hand, and `in_hand` are
         jobs that other encoders are at. With `card`, what has to go on that card comes first, and what has to go on
@@ -51,8 +52,9 @@ class Choosing(Reading):
             f"AND (encoder NOT IN ({_marks(others)}) OR card_uid = ?))) ORDER BY card_uid = ? DESC, job_id LIMIT 1",
             *(*in_hand, encoder, *wanted, *others, uid, uid),
         )
-        if row is not None:
-            return Job.of(row)
+        begun = None if row is None else Job.of(row)
+        if begun is not None and (begun.picked or not scope.by_order):
+            return begun
         fitting = (
             f"state = 'claimed' AND {free} AND (wanted_encoder IS NULL OR wanted_encoder = ?) AND {fits} "
             f"AND {JOINS_ARE_DONE}"
@@ -65,9 +67,9 @@ class Choosing(Reading):
                 *wanted,
                 *values,
             )
-            if row is not None:
+            if row is not None and (begun is None or row["picked"]):
                 return Job.of(row)
-        return None
+        return begun
 
 
 def within(scope: Scope) -> tuple[str, list[object]]:

@@ -19,6 +19,9 @@ PUT_IT_BACK = "Writing its card was interrupted. Put the same card back: it will
 ORDER_UNKNOWN = "order_unknown"
 """The code of a job whose order went out, and of which no answer came."""
 
+ORDER_STANDS = "order_stands"
+"""The code of a job whose order was answered, and whose card can't be finished with that: a person decides."""
+
 NO_ANSWER = "Its key was ordered, and no answer came: whether it was made is not known."
 
 EVERY_CREDENTIAL = "*"

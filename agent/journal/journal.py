@@ -11,7 +11,7 @@ from pathlib import Path
 from agent import clock
 from agent.journal.audit import append
 from agent.journal.database import Database
-from agent.journal.intake import EVERY_CREDENTIAL, NO_ANSWER, ORDER_UNKNOWN, PUT_IT_BACK, take_in
+from agent.journal.intake import EVERY_CREDENTIAL, NO_ANSWER, ORDER_STANDS, ORDER_UNKNOWN, PUT_IT_BACK, take_in
 from agent.journal.model import IllegalStep, Intake, Job, JobState
 from agent.journal.orders import Orders
 from agent.journal.reading import TO_TAKE_BACK
@@ -323,14 +323,31 @@ class Journal(Orders):
                 error=error,
             )
 
-    def record_unknown(self, job: Job, attempt: int, *, error_type: str, error: str) -> None:
-        """The attempt ended in the middle: the job stays `writing` until this card was read again."""
+    def record_unknown(
+        self, job: Job, attempt: int, *, error_type: str, error: str, trying_again_helps: bool = True
+    ) -> None:
+        """The attempt ended in the middle: the job stays `writing` until this card was read again.
+
+        Unless `trying_again_helps`, what came of its order won't do, whatever card is brought: a person decides.
+        """
         with self._database.transaction("record_unknown") as connection:
-            self._stays_unknown(connection, job_of(connection, job.job_id), attempt, error_type, error)
+            current = job_of(connection, job.job_id)
+            self._stays_unknown(connection, current, attempt, error_type, error, trying_again_helps=trying_again_helps)
 
     @staticmethod
-    def _stays_unknown(connection: sqlite3.Connection, job: Job, attempt: int, error_type: str, error: str) -> None:
-        code = ORDER_UNKNOWN if _order_stage(connection, job.job_id) == "asked" else error_type
+    def _stays_unknown(
+        connection: sqlite3.Connection,
+        job: Job,
+        attempt: int,
+        error_type: str,
+        error: str,
+        *,
+        trying_again_helps: bool = True,
+    ) -> None:
+        stage = _order_stage(connection, job.job_id)
+        code = ORDER_UNKNOWN if stage == "asked" else error_type
+        if stage == "answered" and not trying_again_helps:
+            code = ORDER_STANDS
         note(connection, job, code, error)
         end_attempt(connection, attempt, "unknown", error_type, error)
         audit_job(connection, "interrupted", job, error_type=error_type, error=error)
@@ -481,7 +498,7 @@ class Journal(Orders):
             for job in unknown:
                 if _order_stage(connection, job.job_id) == "asked":
                     note(connection, job, ORDER_UNKNOWN, NO_ANSWER)
-                else:
+                elif job.code != ORDER_STANDS:
                     note(connection, job, "encoding_interrupted", PUT_IT_BACK)
             return bound, len(unknown)
 
