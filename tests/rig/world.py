@@ -241,7 +241,7 @@ class Desk:
     def __init__(self, config: Config, service: WorldService, encoder: HandFed) -> None:
         with (
             patch.object(daemon, "Service", lambda _: service),
-            patch.object(daemon, "build", lambda _: encoder),
+            patch.object(daemon, "build", lambda *_: encoder),
             patch.object(daemon, "DeskServer", lambda *_, **__: None),  # nobody comes in over the network here
         ):
             self.agent = daemon.Agent(config)
