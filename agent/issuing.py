@@ -22,7 +22,7 @@ from agent.advice import named
 from agent.card_policy import Knowledge, fate_refusal, key_refusal, needs_the_service, other_card, refusal
 from agent.claims import Claims
 from agent.config import Overwrite
-from agent.content import Doors, IncompleteOrder, digest_of
+from agent.content import Doors, IncompleteOrder, digest_of, needs_doors
 from agent.credential import Credential, MalformedCredential, read
 from agent.eligibility import Action, Decision, decide
 from agent.holders import holders
@@ -388,6 +388,8 @@ class _Encoding:
     def _content_now(self, credential: Credential) -> Content | None:
         """What is to be written by the service's latest word; the doors are those of before where it is away now."""
         doors = self._doors
+        if doors is None and needs_doors(credential, self._issuing.encoder.capabilities.contents):
+            return None  # it has become a vendor's since
         if doors is not None:
             latest = self._wait(self._issuing.wanted.doors(self._job))
             doors = doors if isinstance(latest, ServiceError) else replace(doors, entrances=latest.entrances)
