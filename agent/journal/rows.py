@@ -55,6 +55,11 @@ def move(
         "WHERE job_id = ?",
         (state, code, reason, clock.now_text(), job.job_id),
     )
+    if state in (JobState.WAITING, JobState.CLAIMED):  # how it was to be done, only who asked for it has said
+        connection.execute(
+            "UPDATE jobs SET replace_card = replace_card AND picked, overwrite = overwrite AND picked WHERE job_id = ?",
+            (job.job_id,),
+        )
     if state is JobState.WAITING:
         connection.execute("UPDATE jobs SET claim_token = NULL, claim_kept = 0 WHERE job_id = ?", (job.job_id,))
 

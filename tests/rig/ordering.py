@@ -171,7 +171,8 @@ class Ordering(Encoder):
         if noted is not None and noted.facts["serial_number"] == uid and noted.facts["order"] == about:
             if noted.stage == "answered":
                 return self._by_id(noted.facts["card_id"]), noted.image or "the same image"
-            new = [made for made in self.server.of(uid) if made.card_id not in noted.facts["before"]]
+            before = noted.facts["before"]
+            new = [made for made in self.server.of(uid) if made.card_id not in before and made.order == order]
             if new and self.script.recalls:
                 return new[-1], self._answered(request, noted.facts, new[-1])
             if not self.script.recalls and not request.insists:

@@ -242,6 +242,23 @@ def test_a_card_that_is_given_up(journal: Journal) -> None:
 
 
 @pytest.mark.promise(4)
+@pytest.mark.parametrize("end", ["given up", "left"])
+def test_a_wish_ends_with_who_made_it(end: str, journal: Journal) -> None:
+    """Whoever asked for another card may be gone when the one that was begun comes to nothing."""
+    claimed(journal)
+    job = journal.pick("c1", actor="me", encoder=None, replace_card=True, overwrite=True, reason="r")
+    attempt = writing(journal, job)
+    with journal._database.transaction("arranged") as connection:
+        connection.execute("UPDATE jobs SET picked = 0")
+    if end == "given up":
+        journal.release_card(job.job_id, actor="me", reason="r")
+    else:
+        journal.record_left(job, attempt, error_type="t", error="e")
+    left = journal.job(job.job_id)
+    assert (left.state, left.replace_card, left.overwrite) == (JobState.CLAIMED, False, False)
+    assert first_damage(journal.path) is None
+
+
 def test_replacing_voids_the_first_card(journal: Journal) -> None:
     verified(journal, claimed(journal), "04a1")
     entry = journal.due_report(clock.now_text())
