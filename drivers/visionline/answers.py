@@ -9,7 +9,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
-from drivers.errors import EncoderError
 from drivers.visionline.signing import Session
 from drivers.visionline.trouble import (
     ClockSkew,
@@ -98,11 +97,16 @@ def refuse_session(answer: Answer, now: datetime) -> NoReturn:
     )
 
 
+def clock_skew(answer: Answer, now: datetime) -> ClockSkew | None:
+    """That a signed request may have been refused for its date. By which status that is done is not public."""
+    return _skew(answer, now) if answer.status in (400, 403) else None
+
+
 def _said(error: Refused) -> str:
     return "" if error.code is None else f", code {error.code}"
 
 
-def _skew(answer: Answer, now: datetime) -> EncoderError | None:
+def _skew(answer: Answer, now: datetime) -> ClockSkew | None:
     """That the server's clock is far from ours, where it is."""
     try:
         theirs = email.utils.parsedate_to_datetime(answer.date)

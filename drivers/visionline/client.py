@@ -25,6 +25,7 @@ from drivers.visionline.trouble import (
     ClockSkew,
     NoPassword,
     NotReached,
+    Refused,
     ServerAway,
     SessionRefused,
     Unanswered,
@@ -34,9 +35,12 @@ from drivers.visionline.trust import Trust
 from drivers.visionline.wire import Answer, Wire
 
 SESSIONS = "/api/v1/sessions"
+DOORS = "/api/v1/doors"
 _LOGOUT_S = 3.0
 PAUSE_S = 300.0
 """How long a password that was refused isn't tried again: who tries it every second locks its user out."""
+_SIGNED_PAUSE_S = 60.0
+"""The same where the password is right, and what is signed is refused all the same."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,11 @@ class Client:
         self._access = access
         self._wire = Wire(access.server, access.trust)
         self._session: Session | None = None
+        self._tried = SecretStr("")
         self._refusal: tuple[float, SecretStr, EncoderNotOnline] | None = None
 
     def connect(self) -> None:
-        """Open a session.
+        """Open a session, and see that what is signed with it is taken.
 
         Raises:
             EncoderNotOnline: there is none; which of those in `trouble` it is says why.
@@ -87,6 +92,8 @@ class Client:
         self._wire.close()  # the authorities' file may be another by now
         try:
             self._open()
+            with suppress(Refused, Unanswered):  # a no is an answer to what was signed; silence will be the job's
+                self.get(DOORS)
         except NotReached as error:
             raise ServerAway(error.message, **error.data) from error
 
@@ -101,20 +108,13 @@ class Client:
                 )
         self._wire.close()
 
-    @property
-    def retry_after_s(self) -> float:
-        """For how many seconds from now on no session is asked for, as long as the password is the same one."""
-        return max(0.0, self._refusal[0] - monotonic()) if self._refusal is not None else 0.0
-
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """What is at this path ("/api/v1/cards"): a JSON value.
 
         Raises:
             NotReached, Unanswered, Refused, EncoderNotOnline: see `trouble`.
         """
-        return self._asked(
-            lambda session: self._exchange("request.visionline_look", "GET", path, query or {}, None, session)
-        )
+        return self._asked(lambda session: self._look(path, query or {}, session))
 
     def order(
         self, path: str, query: Mapping[str, str], body: Mapping[str, Any], timeout_s: float | None = None
@@ -130,14 +130,42 @@ class Client:
             lambda session: self._exchange("request.visionline_order", "POST", path, query, content, session, timeout_s)
         )
 
+    def _look(self, path: str, query: Mapping[str, str], session: Session) -> Answer:
+        return self._exchange("request.visionline_look", "GET", path, query, None, session)
+
     def _asked(self, send: Callable[[Session], Answer]) -> Any:
+        answer = self._signed(send)
+        skew = answers.clock_skew(answer, datetime.now(UTC))
+        if skew is not None and self._refuses_all():
+            self._pause(skew, _SIGNED_PAUSE_S)
+            raise skew
+        return answers.value(answer)
+
+    def _signed(self, send: Callable[[Session], Answer]) -> Answer:
         answer = send(self._session or self._open())
         if answer.status == 401:
             self._session = None
             answer = send(self._open())
         if answer.status == 401:
-            answers.refuse_session(answer, datetime.now(UTC))
-        return answers.value(answer)
+            try:
+                answers.refuse_session(answer, datetime.now(UTC))
+            except EncoderNotOnline as error:
+                self._pause(error, _SIGNED_PAUSE_S)
+                raise
+        return answer
+
+    def _refuses_all(self) -> bool:
+        """Whether a look at what anybody may see is refused as well. A server that doesn't care about dates, and has
+        another clock than ours, refuses only what is wrong in itself."""
+        try:
+            return 400 <= self._signed(lambda session: self._look(DOORS, {}, session)).status < 500
+        except (NotReached, Unanswered):
+            return False
+
+    def _pause(self, error: EncoderNotOnline, seconds: float) -> None:
+        """Ask for no session for so long, unless with another password than this one."""
+        self._session = None
+        self._refusal = (monotonic() + seconds, self._tried, error)
 
     def _open(self) -> Session:
         """Open a session.
@@ -146,10 +174,11 @@ class Client:
             NotReached: the server isn't there, or gives no answer that makes sense.
             EncoderNotOnline: others.
         """
-        password = self._password()
-        if self._refusal is not None and self.retry_after_s and self._refusal[1] == password:
-            again = self._refusal[2]
-            raise type(again)(again.message, next_step=again.next_step, **again.data)
+        password = self._tried = self._password()
+        if self._refusal is not None:
+            until, refused, again = self._refusal
+            if refused == password and monotonic() < until:
+                raise type(again)(again.message, next_step=again.next_step, **again.data)
         body = _json({"username": self._access.username, "password": password.get_secret_value()})
         try:
             answer = self._exchange("request.visionline_session", "POST", SESSIONS, {}, body, None)
@@ -157,7 +186,7 @@ class Client:
         except Unanswered as error:
             raise NotReached(error.message, **error.data) from error
         except (WrongPassword, SessionRefused, ClockSkew) as error:
-            self._refusal = (monotonic() + PAUSE_S, password, error)
+            self._pause(error, PAUSE_S)
             raise
         self._refusal = None
         return self._session

@@ -16,9 +16,6 @@ from drivers.visionline.native import NativeEncoder
 from drivers.visionline.options import VisionlineOptions
 from drivers.visionline.register import Register
 
-_LONGEST_REST_S = 60.0
-"""How long the server is left alone, at the most, once it has refused the agent's password, in seconds."""
-
 
 class VisionlineEncoder(Encoder):
     """See `Encoder`. Online are the encoder, and the server when it was last needed.
@@ -117,11 +114,14 @@ class VisionlineEncoder(Encoder):
         self.encoder.signal(outcome)
 
     def wait_for_device(self, timeout: float) -> None:
-        """See `Encoder.wait_for_device`. Nothing tells when a server is back; it is asked after a while."""
-        if not self._server_away:
+        """See `Encoder.wait_for_device`. Nothing tells when a server is back; it is asked after a while.
+
+        One that has refused the agent's password is not: until some minutes are over, only a new one is tried.
+        """
+        if self._server_away:
+            super().wait_for_device(timeout)
+        else:
             self.encoder.wait_for_device(timeout)
-            return
-        super().wait_for_device(max(timeout, min(self._client.retry_after_s, _LONGEST_REST_S)))
 
     def interrupt(self) -> None:
         """See `Encoder.interrupt`."""

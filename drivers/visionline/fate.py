@@ -37,6 +37,18 @@ class FateUnknown(EncodingInterrupted):
     retry_on_same_card = False
 
 
+class NotShownYet(FateUnknown):
+    """An override may have been carried out, or may be yet, though the server shows nothing of it."""
+
+    default_next_step = (
+        f"`card-encoder encode ID` asks Visionline once more, and orders nothing. {FateUnknown.default_next_step}"
+    )
+
+
+NO_CARD = "Perhaps no card lay on Visionline's encoder."
+"""By which status a server tells that isn't public: it may well be one that tells nothing of an order's fate."""
+
+
 class OrderChanged(FateUnknown):
     """Something else was ordered than is to be ordered now."""
 
@@ -98,7 +110,9 @@ def made(
         FateUnknown: it can't be told.
     """
     if before is None or cards is None:
-        raise FateUnknown("A card was ordered, and Visionline can't be asked whether it was made: it names no room.")
+        raise FateUnknown(
+            f"A card was ordered, and Visionline can't be asked whether it was made: it names no room. {NO_CARD}"
+        )
     new = new_since(before, cards)
     if not new:
         return None

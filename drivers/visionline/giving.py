@@ -61,6 +61,11 @@ class Errand:
         """Whether others write the card."""
         return bool(self.uid)
 
+    @property
+    def doubt(self) -> str:
+        """What to add where no answer came: what somebody at the desk may know, and we don't."""
+        return "" if self.is_for_an_image else f" {fate.NO_CARD}"
+
 
 class Giving:
     """For one `EncodeRequest`, whose card is bound; `fate.check_card` has seen that it is the right one."""
@@ -93,7 +98,12 @@ class Giving:
         return self._give(before)
 
     def _of_before(self, noted: OrderNote, before: Sequence[ServerCard] | None) -> ServerCard | None:
-        """The card that an earlier try has ordered; None: that was not carried out."""
+        """The card that an earlier try has ordered; None: that was not carried out, or may well be given again.
+
+        That the server shows nothing is no proof: it may be slow, or have the card under a number that isn't asked for.
+        One more card for guests who have theirs does no harm then; one more override locks out whoever has joined the
+        first meanwhile.
+        """
         facts = noted.facts
         same = facts.get("order_digest") == self._errand.order.digest()
         if noted.stage == "answered":
@@ -107,6 +117,11 @@ class Giving:
             self._check_that_it_counts(found)
             self._note_answer(found, facts)
             return self._with_image(found, facts)
+        if facts.get("joining") == "override":
+            raise fate.NotShownYet(
+                "An override was ordered, and no answer came. Visionline shows no card of it, and may make it yet."
+                + self._errand.doubt
+            )
         return None
 
     def _found(self, facts: Mapping[str, Any], order: LocalOrder | None) -> ServerCard | None:
@@ -156,7 +171,7 @@ class Giving:
         try:
             card = errand.send()
         except Unanswered as error:
-            raise fate.AnswerLost(f"A card was ordered, and no answer came. {error.message}") from error
+            raise fate.AnswerLost(f"A card was ordered, and no answer came. {error.message}{errand.doubt}") from error
         except EncoderError as error:
             self._request.note(self._request.noted)  # what was known before; mostly nothing
             raise self._said_no(error) from error

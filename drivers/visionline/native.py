@@ -15,6 +15,7 @@ from drivers.visionline.options import VisionlineOptions
 from drivers.visionline.orders import LocalOrder, native_query
 from drivers.visionline.register import Register
 from drivers.visionline.request import order_of
+from drivers.visionline.trouble import Refused
 
 MEDIUM = "Visionline card"
 _PAUSE_S = 3.0
@@ -68,7 +69,8 @@ class NativeEncoder(Encoder):
     def encode(self, request: EncodeRequest) -> EncodeResult:
         """See `Encoder.encode`.
 
-        A card that is a valid key is written over only where a person insists: nobody can look at it beforehand.
+        A card that is a valid key is written over only where a person insists on that: nobody can look at it
+        beforehand. A word that is about an order of unknown fate is no word about the card.
         """
         options, register = self._options, self._register
         order = LocalOrder.of(order_of(request), options)
@@ -78,8 +80,11 @@ class NativeEncoder(Encoder):
 
         def send() -> ServerCard:
             request.progress(Progress(Stage.WRITING, 0, 1, "Put a card on the encoder."))
-            query = native_query(order, options, overwrites=request.insists)
-            return register.order(query, order.body(), timeout_s=options.encoder_s)
+            query = native_query(order, options, overwrites=request.insists and request.noted is None)
+            try:
+                return register.order(query, order.body(), timeout_s=options.encoder_s)
+            except Refused as error:
+                raise _about_the_card(error, request) from error
 
         errand = Errand(order, "", send, lambda: register.like(order), options.encoder_s + options.settle_s)
         card = Giving(register, options, request, errand).given(before)
@@ -92,3 +97,22 @@ class NativeEncoder(Encoder):
         raise IncompatibleCardFormat(
             "This encoder reads no cards for others than Visionline.", next_step="Read the card in Visionline."
         )
+
+
+def _about_the_card(error: Refused, request: EncodeRequest) -> Refused:
+    """The refusal, with what may be done where it is for a valid key on the encoder: that it comes as 409 is believed,
+    not verified, and other refusals may, too."""
+    if error.status != 409:
+        return error
+    then = (
+        "where it may be written over, `card-encoder encode ID --overwrite` does it."
+        if request.noted is None
+        else "an order that is given once more writes over no such key."
+    )
+    return Refused(
+        error.message,
+        status=error.status,
+        code=error.code,
+        next_step="See that Visionline's encoder is on, and that a card lies there. If that is a valid key, take "
+        f"another card; {then} {error.next_step}",
+    )

@@ -88,8 +88,8 @@ class VisionlineOptions(Options):
     suffix: str = Field(default="ff", pattern="^[0-9a-f]*$")
     """What Visionline appends to a card's UID to make its serial number."""
     serial: Literal["bare", "suffix"] = "bare"
-    """How an order names the card: by its UID as it is, or with the suffix. Cards are looked up by both, in upper and in
-    lower case."""
+    """How an order names the card: by its UID as it is, or with the suffix. Cards are looked up by both, in upper and
+    in lower case."""
     guest_format: Literal["rfid48", "TLCode"] = "rfid48"
     """The format of a guest's card where the service doesn't tell it: rfid48 for cards of 48 bytes, TLCode for larger
     ones."""

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from drivers.visionline.cards import ServerCard
+from drivers.visionline.client import DOORS
 from drivers.visionline.options import VisionlineOptions
 from drivers.visionline.orders import LocalOrder, looked_up_serials
 from drivers.visionline.trouble import Refused, Unanswered
 
-CARDS, DOORS = "/api/v1/cards", "/api/v1/doors"
+CARDS = "/api/v1/cards"
 _DOOR_NAMES = ("doorName", "doorID", "id")
 """A door by its name and id (hardware.md section A), and by the one member that the Android client knows. Which of them
 an order names doors by isn't said: in all examples they are the same."""
@@ -39,16 +40,31 @@ class Register:
         self._options = options
 
     def of_serial(self, uid: str) -> list[ServerCard]:
-        """All that were ever made for the card with this UID."""
+        """All that were ever made for the card with this UID.
+
+        Of the forms of its number the server may find some to be none (400, believed, not verified), but not all.
+        """
         name = self._options.names.serial_number
-        return self._found({name: serial} for serial in looked_up_serials(uid, self._options))
+        told: list[Any] = []
+        no_form: list[Refused] = []
+        forms = looked_up_serials(uid, self._options)
+        for serial in forms:
+            try:
+                told += self._listed({name: serial})
+            except Refused as error:
+                if error.status != 400:
+                    raise
+                no_form.append(error)
+        if len(no_form) == len(forms):
+            raise no_form[0]
+        return self._cards(told)
 
     def like(self, order: LocalOrder) -> list[ServerCard] | None:
         """Cards for a guest's door of the order, at a time that it is for; None where it can't be asked for."""
         if order.guest_door is None:
             return None
         names = self._options.names
-        return self._found([{names.guest_door: order.guest_door, names.valid_time: order.valid_at}])
+        return self._cards(self._listed({names.guest_door: order.guest_door, names.valid_time: order.valid_at}))
 
     def card(self, card_id: str) -> ServerCard | None:
         """The card with this id, with its image where the server tells that; None: there is none."""
@@ -76,16 +92,16 @@ class Register:
         told = self._server.order(CARDS, query, body, timeout_s)
         return ServerCard.of(told if isinstance(told, Mapping) else {}, self._options)
 
-    def _found(self, queries: Iterable[Mapping[str, str]]) -> list[ServerCard]:
-        """The cards of all these look-ups. Of one that is told by its id alone, as the Android client reads them, the
-        rest is asked for."""
+    def _cards(self, listed: Iterable[Any]) -> list[ServerCard]:
+        """The cards, each once. Of one that is told by its id alone, as the Android client reads them, the rest is
+        asked for. That an id may stand there by itself is believed, not verified."""
         found: dict[str, ServerCard] = {}
-        for query in queries:
-            for told in self._listed(query):
-                card = ServerCard.of(_object(told), self._options)
-                if card.card_id and card.card_id not in found and not card.is_whole:
-                    card = self.card(card.card_id) or card
-                found.setdefault(card.card_id, card)
+        for told in listed:
+            is_id = isinstance(told, str | int) and not isinstance(told, bool)
+            card = ServerCard.of({"id": told} if is_id else _object(told), self._options)
+            if card.card_id and card.card_id not in found and not card.is_whole:
+                card = self.card(card.card_id) or card
+            found.setdefault(card.card_id, card)
         return list(found.values())
 
     def _listed(self, query: Mapping[str, str]) -> list[Any]:
@@ -95,6 +111,9 @@ class Register:
             if error.status == 404:
                 return []  # believed, not verified: that there are none may be said so, too
             raise
+        if isinstance(told, Mapping) and "id" not in told:  # the list may stand in an object: believed, not verified
+            lists = [part for part in told.values() if isinstance(part, list)]
+            told = lists[0] if len(lists) == 1 else told
         if not isinstance(told, list):
             raise _makes_no_sense()
         return told

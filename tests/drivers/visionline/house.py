@@ -44,6 +44,8 @@ class Heard:
     def stage(self) -> str:
         if self.target.startswith("/api/v1/sessions"):
             return "session" if self.method == "POST" else "logout"
+        if self.target == "/api/v1/doors":
+            return "doors"
         return "look" if self.method == "GET" else "order"
 
     @property
@@ -216,6 +218,8 @@ class House:
         if heard.stage == "logout":
             del self.sessions[session_id]
             return http(201, {})
+        if heard.stage == "doors":
+            return http(200, [{"doorName": DOOR}])
         return (
             http(201, {"credentialId": 7}) if heard.stage == "order" else http(200, [{"id": "1", "cardHolder": GUEST}])
         )

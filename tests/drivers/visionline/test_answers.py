@@ -12,7 +12,7 @@ from drivers.visionline import wire
 from drivers.visionline.client import Client
 from drivers.visionline.trouble import ClockSkew, Refused, SessionRefused, WrongSignature
 from tests.drivers.visionline.conftest import Trouble
-from tests.drivers.visionline.faults import look, order
+from tests.drivers.visionline.faults import UNANSWERED, look, order
 from tests.drivers.visionline.house import DOOR, GUEST, House, http, refusal
 
 pytestmark = pytest.mark.usefixtures("trouble")
@@ -48,6 +48,36 @@ def test_a_request_that_is_refused_twice_is_not_repeated_again(
     assert error.data["status"] == 401
     with pytest.raises(kind, match=says):
         raise error
+
+
+APART = formatdate(time() - 3 * 3600, usegmt=True)
+
+
+@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize("doors", [400, 401, 403])
+@pytest.mark.parametrize("ask", [look, order])
+def test_clocks_that_are_apart_are_told_by_whatever_a_date_is_refused(
+    server: House, client: Client, trouble: Trouble, ask: Callable[[Client], Any], status: int, doors: int
+) -> None:
+    server.lie(ask.__name__, refusal(status, Date=APART))
+    server.lie("doors", refusal(doors, Date=APART))
+    with pytest.raises(ClockSkew, match=f"{doors if doors == 401 else status}.*1[78]\\d minutes behind"):
+        raise trouble.of(ClockSkew, lambda: ask(client))
+    assert len(server.at(ask.__name__)) == 1
+
+
+@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize("doors", ["truth", "500", "hangs up"])
+@pytest.mark.parametrize("ask", [look, order])
+def test_what_is_refused_for_itself_by_a_server_with_a_wrong_clock_is_said_to_be(
+    server: House, client: Client, trouble: Trouble, ask: Callable[[Client], Any], status: int, doors: str
+) -> None:
+    server.lie(ask.__name__, refusal(status, Date=APART))
+    if doors != "truth":
+        server.lie("doors", UNANSWERED[doors])
+    error = trouble.of(Refused, lambda: ask(client))
+    assert error.data["status"] == status
+    assert len(server.at(ask.__name__)) == 1
 
 
 def test_a_server_whose_clock_is_wrong_and_who_does_not_care_is_served(server: House, client: Client) -> None:

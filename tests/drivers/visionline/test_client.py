@@ -11,7 +11,7 @@ from drivers import steps
 from drivers.errors import EncoderError
 from drivers.visionline import client as client_module
 from drivers.visionline import wire
-from drivers.visionline.client import PAUSE_S, Access, Client
+from drivers.visionline.client import _SIGNED_PAUSE_S, PAUSE_S, Access, Client
 from drivers.visionline.trouble import (
     ClockSkew,
     NoPassword,
@@ -20,6 +20,7 @@ from drivers.visionline.trouble import (
     SessionRefused,
     Unanswered,
     WrongPassword,
+    WrongSignature,
 )
 from drivers.visionline.trust import ByAuthority
 from tests.drivers.visionline.conftest import MakeClient, Trouble
@@ -42,6 +43,15 @@ from tests.drivers.visionline.house import (
 
 pytestmark = pytest.mark.usefixtures("trouble")
 
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The client's clock for pauses, in seconds; it stands still."""
+    now = [1000.0]
+    monkeypatch.setattr(client_module, "monotonic", lambda: now[0])
+    return now
+
+
 # Sessions
 
 
@@ -49,14 +59,14 @@ def test_one_session_serves_for_many_requests(server: House, client: Client) -> 
     assert look(client) == [{"id": "1", "cardHolder": GUEST}]
     assert order(client) == {"credentialId": 7}
     assert look(client) == [{"id": "1", "cardHolder": GUEST}]
-    assert [heard.stage for heard in server.heard] == ["session", "look", "order", "look"]
+    assert [heard.stage for heard in server.heard] == ["session", "doors", "look", "order", "look"]
 
 
 def test_each_request_has_a_connection_of_its_own(server: House, client: Client) -> None:
     look(client)
     order(client)
-    assert [heard.connection for heard in server.heard] == [1, 2, 3]
-    assert server.connections == 3
+    assert [heard.connection for heard in server.heard] == [1, 2, 3, 4]
+    assert server.connections == 4
 
 
 def test_a_server_that_hangs_up_after_each_answer_loses_nothing(server: House, client: Client) -> None:
@@ -95,7 +105,7 @@ def test_a_session_that_the_server_forgot_is_opened_anew_and_the_request_repeate
 ) -> None:
     server.sessions.clear()
     assert ask(client)
-    assert [heard.stage for heard in server.heard] == ["session", ask.__name__, "session", ask.__name__]
+    assert [heard.stage for heard in server.heard] == ["session", "doors", ask.__name__, "session", ask.__name__]
     first, second = server.at(ask.__name__)
     assert (first.method, first.target, first.body) == (second.method, second.target, second.body)
 
@@ -109,13 +119,87 @@ def test_a_new_session_that_does_not_come_leaves_the_order_undone(
     assert len(server.at("order")) == 1  # which was refused
 
 
-def test_a_session_that_ends_on_the_way_is_found_again_next_time(
-    server: House, client: Client, trouble: Trouble
+def test_a_session_that_ends_on_the_way_is_found_again_after_a_pause(
+    server: House, client: Client, trouble: Trouble, now: list[float]
 ) -> None:
     server.lie("order", refusal(401, 40101))
     trouble.of(SessionRefused, lambda: order(client))
     server.relent()
+    now[0] += _SIGNED_PAUSE_S
     assert order(client) == {"credentialId": 7}
+
+
+# Whether what is signed is taken
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "asked"),
+    [
+        (http(401, {"code": 40102, "message": "wrong signature"}), WrongSignature, ["session", "doors"] * 2),
+        (refusal(401, 40101), SessionRefused, ["session", "doors"] * 2),
+        (refusal(401, Date="Thu, 01 Jan 2015 00:00:00 GMT"), ClockSkew, ["session", "doors"] * 2),
+        (refusal(403, Date="Thu, 01 Jan 2015 00:00:00 GMT"), ClockSkew, ["session", "doors", "doors"]),
+        (refusal(400, Date="Thu, 01 Jan 2015 00:00:00 GMT"), ClockSkew, ["session", "doors", "doors"]),
+    ],
+)
+def test_a_server_that_takes_the_password_and_nothing_that_is_signed_is_not_asked_without_end(
+    server: House,
+    make_client: MakeClient,
+    trouble: Trouble,
+    now: list[float],
+    answer: bytes,
+    kind: type[EncoderError],
+    asked: list[str],
+) -> None:
+    server.lie("doors", answer)
+    client = make_client()
+    for _ in range(20):
+        trouble.of(kind, client.connect)
+    trouble.of(kind, lambda: look(client))
+    trouble.of(kind, lambda: order(client))
+    assert [heard.stage for heard in server.heard] == asked
+    now[0] += _SIGNED_PAUSE_S
+    trouble.of(kind, client.connect)
+    assert [heard.stage for heard in server.heard] == asked * 2
+    server.relent()
+    now[0] += _SIGNED_PAUSE_S
+    client.connect()
+    assert order(client) == {"credentialId": 7}
+
+
+def test_an_order_that_is_refused_for_its_signature_makes_a_pause_too(
+    server: House, client: Client, trouble: Trouble, now: list[float]
+) -> None:
+    server.lie("order", http(401, {"message": "wrong signature"}))
+    for ask in (lambda: order(client), client.connect, lambda: look(client), lambda: order(client)):
+        trouble.of(WrongSignature, ask)
+    assert [heard.stage for heard in server.heard[2:]] == ["order", "session", "order"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [*UNANSWERED.values(), refusal(400), refusal(403), refusal(404), refusal(429)],
+    ids=[*UNANSWERED, "400", "403", "404", "429"],
+)
+def test_a_no_to_what_is_signed_is_an_answer_and_none_is_the_next_job_s_trouble(
+    server: House, make_client: MakeClient, answer: Answer
+) -> None:
+    server.lie("doors", answer)
+    client = make_client()
+    client.connect()
+    assert order(client) == {"credentialId": 7}
+    assert [heard.stage for heard in server.heard] == ["session", "doors", "order"]
+
+
+def test_a_server_that_is_gone_after_it_gave_a_session(
+    server: House, make_client: MakeClient, trouble: Trouble
+) -> None:
+    def gone(heard: Heard) -> bytes:
+        server.greeting = hang_up
+        return server._truth(heard)
+
+    server.lies["session"] = gone
+    trouble.of(ServerAway, make_client().connect)
 
 
 # Passwords
@@ -143,19 +227,15 @@ def test_a_refused_password_is_not_tried_again_for_a_while(
     server: House,
     make_client: MakeClient,
     trouble: Trouble,
-    monkeypatch: pytest.MonkeyPatch,
+    now: list[float],
     answer: bytes,
     kind: type[EncoderError],
 ) -> None:
-    now = [1000.0]
-    monkeypatch.setattr(client_module, "monotonic", lambda: now[0])
     server.lie("session", answer)
     client = make_client()
-    assert client.retry_after_s == 0
-    for ask in (client.connect, client.connect, lambda: look(client), lambda: order(client)):
+    for ask in (*[client.connect] * 20, lambda: look(client), lambda: order(client)):
         trouble.of(kind, ask)
     assert len(server.heard) == 1
-    assert client.retry_after_s == PAUSE_S
     now[0] += PAUSE_S - 1
     trouble.of(kind, client.connect)
     assert len(server.heard) == 1
@@ -165,16 +245,39 @@ def test_a_refused_password_is_not_tried_again_for_a_while(
     server.relent()
     now[0] += PAUSE_S
     client.connect()
-    assert client.retry_after_s == 0
 
 
-def test_another_password_is_tried_at_once(server: House, ca_file: Path, trouble: Trouble) -> None:
+@pytest.mark.usefixtures("now")
+@pytest.mark.parametrize("is_in_time", [False, True])
+def test_another_password_is_tried_at_once(server: House, ca_file: Path, trouble: Trouble, is_in_time: bool) -> None:
+    """Even one that is written while the one before is being refused."""
     password = ["Waldhorn"]
+
+    def refuse(heard: Heard) -> bytes:
+        if is_in_time:
+            password[0] = PASSWORD
+        return server._truth(heard)
+
+    server.lies["session"] = refuse
     client = Client(Access(server.url, USER, lambda: SecretStr(password[0]), ByAuthority(ca_file), 30))
     trouble.of(WrongPassword, client.connect)
     password[0] = PASSWORD
     client.connect()
-    assert client.retry_after_s == 0
+    client.close()
+
+
+@pytest.mark.usefixtures("now")
+def test_another_password_is_tried_at_once_where_what_is_signed_was_refused(
+    server: House, ca_file: Path, trouble: Trouble
+) -> None:
+    password = ["Waldhorn"]
+    client = Client(Access(server.url, USER, lambda: SecretStr(password[0]), ByAuthority(ca_file), 30))
+    server.password = "Waldhorn"
+    server.lie("doors", refusal(401, 40101))
+    trouble.of(SessionRefused, client.connect)
+    server.relent()
+    password[0] = server.password = PASSWORD
+    client.connect()
     client.close()
 
 
@@ -261,7 +364,7 @@ def test_the_steps(client: Client) -> None:
         client.close()
     finally:
         steps.observe()
-    names = [f"request.visionline_{what}" for what in ("session", "look", "order", "logout")]
+    names = [f"request.visionline_{what}" for what in ("session", "look", "look", "order", "logout")]
     assert seen == [(name, phase) for name in names for phase in ("before", "after")]
 
 
@@ -311,8 +414,7 @@ def test_nothing_shows_what_is_secret(server: House, client: Client, ca_file: Pa
 
 
 def test_what_is_asked_for_the_session(server: House, client: Client) -> None:
-    (heard,) = server.heard
-    assert isinstance(heard, Heard)
+    (heard,) = server.at("session")
     assert (heard.method, heard.target) == ("POST", "/api/v1/sessions")
     assert heard.json == {"username": USER, "password": PASSWORD}
     assert heard.headers["content-type"] == "application/json; charset=utf-8"

@@ -18,7 +18,15 @@ from drivers.errors import BridgeDisconnected, EncoderNotOnline, EncodingInterru
 from drivers.virtual.driver import VirtualEncoder
 from drivers.visionline.driver import VisionlineEncoder
 from drivers.visionline.image import ImageEncoder
-from drivers.visionline.trouble import CertificateChanged, CertificateUnknown, ClockSkew, ServerAway, WrongPassword
+from drivers.visionline.trouble import (
+    CertificateChanged,
+    CertificateUnknown,
+    ClockSkew,
+    ServerAway,
+    SessionRefused,
+    WrongPassword,
+    WrongSignature,
+)
 from tests.drivers.visionline.front_desk import FrontDesk, front_desk, options_for
 
 
@@ -97,19 +105,46 @@ def test_it_is_online_when_both_are_there(tmp_path: Path) -> None:
     encoder.close()
 
 
-def test_a_password_that_was_refused_is_not_tried_again_at_once(tmp_path: Path) -> None:
+def test_a_password_that_was_refused_is_not_tried_again_at_once_and_a_new_one_is(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("wrong")
     with serving_visionline() as visionline:
         encoder = make(visionline, password_file=file)
-        with pytest.raises(WrongPassword):
-            encoder.open()
         waits = encoder._interrupted = Waits()  # type: ignore[assignment]
-        encoder.wait_for_device(1.0)
-        assert waits.told == [60.0]
+        for _ in range(20):
+            with pytest.raises(WrongPassword):
+                encoder.open()
+            encoder.wait_for_device(1.0)
+        assert waits.told == [1.0] * 20
+        assert [asked.step for asked in visionline.server.asked] == ["session"]
         file.write_text(visionline.password_file.read_text())
         encoder.open()
         encoder.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"), [(Fault.WRONG_SIGNATURE, WrongSignature), (Fault.SESSION_FORGOTTEN, SessionRefused)]
+)
+def test_a_server_that_takes_no_signature_makes_the_encoder_offline_and_no_login_after_login(
+    fault: Fault, kind: type[EncoderNotOnline]
+) -> None:
+    with serving_visionline() as visionline:
+        encoder = make(visionline)
+        visionline.server.fail_next("look", fault, times=None)
+        for _ in range(20):
+            with pytest.raises(EncoderNotOnline) as caught:
+                encoder.open()
+            assert type(caught.value) is kind
+        assert [asked.step for asked in visionline.server.asked] == ["session", "doors"] * 2
+
+
+def test_a_server_that_shows_the_agent_no_doors_is_online(desk: FrontDesk) -> None:
+    desk.encoder.close()
+    desk.server.fail_next("doors", Fault.REFUSED)
+    desk.encoder.open()
+    uid = desk.put()
+    desk.encode()
+    assert desk.opens(uid)
 
 
 def test_a_wait_for_the_server_ends_by_an_interrupt(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_of_an_order_that_is_another_by_now_anything_new_may_be_what_came() -> N
 
 
 def test_what_may_have_been_carried_out_leaves_the_card_unknown() -> None:
-    for error in (fate.FateUnknown, fate.OrderChanged, fate.OrderVoid, fate.ImageMissing):
+    for error in (fate.FateUnknown, fate.NotShownYet, fate.OrderChanged, fate.OrderVoid, fate.ImageMissing):
         assert issubclass(error, EncodingInterrupted)
         assert not error.retry_on_same_card
         assert "--overwrite" in str(error("x"))

@@ -22,7 +22,7 @@ from drivers.errors import (
     IncompatibleCardFormat,
     NoCredentialOnEncoder,
 )
-from drivers.visionline import fate
+from drivers.visionline import client, fate
 from drivers.visionline.giving import OrderRefused, UnknownDoor
 from drivers.visionline.images import UnusableImage
 from tests.drivers.visionline.desk import GUEST
@@ -88,14 +88,17 @@ def test_what_is_told_the_server_is_configured(changes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("serials", ["either", "suffixed", "bare"])
 @pytest.mark.parametrize("brief", [False, True])
-def test_a_card_is_found_however_the_server_tells_of_it(desk: FrontDesk, serials: Any, brief: bool) -> None:
-    desk.server.serials, desk.server.brief_lists = serials, brief
-    desk.put()
-    desk.server.fail_next("order", Fault.CARRIED_OUT_NO_ANSWER)
-    with pytest.raises(fate.AnswerLost):
+@pytest.mark.parametrize("ordered", ["bare", "suffix"])
+def test_a_card_is_found_however_the_server_tells_of_it(serials: Any, brief: bool, ordered: str) -> None:
+    with front_desk(serial=ordered) as desk:
+        desk.server.serials, desk.server.brief_lists = serials, brief
+        uid = desk.put()
+        desk.server.fail_next("order", Fault.CARRIED_OUT_NO_ANSWER)
+        with pytest.raises(fate.AnswerLost):
+            desk.encode()
         desk.encode()
-    desk.encode()
-    assert desk.server.overrides == 1
+        assert desk.opens(uid) == {ROOM, SHARED}
+        assert desk.server.overrides == desk.asked_for("order") == 1
 
 
 @pytest.mark.parametrize("fault", LOST)
@@ -114,15 +117,59 @@ def test_an_order_whose_answer_is_lost_is_not_given_twice(desk: FrontDesk, fault
 
 
 @pytest.mark.parametrize("fault", NOT_DONE)
-def test_an_order_that_was_not_carried_out_is_given_once_more(desk: FrontDesk, fault: Fault) -> None:
+def test_a_joiner_s_order_that_was_not_carried_out_is_given_once_more(desk: FrontDesk, fault: Fault) -> None:
+    desk.put()
+    desk.encode()
+    desk.next_job(stay(joining="join"))
     uid = desk.put()
     desk.server.fail_next("order", fault)
     with pytest.raises(fate.AnswerLost):
         desk.encode()
     desk.encode()
     assert desk.opens(uid)
+    assert [card.made for card in desk.server.cards] == ["override", "join"]
+    assert desk.asked_for("order") == 3
+
+
+@pytest.mark.parametrize("fault", NOT_DONE)
+def test_an_override_that_may_not_have_been_carried_out_is_given_once_more_by_a_word_alone(
+    desk: FrontDesk, fault: Fault
+) -> None:
+    uid = desk.put()
+    desk.server.fail_next("order", fault)
+    with pytest.raises(fate.AnswerLost):
+        desk.encode()
+    for _ in range(2):
+        with pytest.raises(fate.NotShownYet) as caught:
+            desk.encode()
+        assert not caught.value.retry_on_same_card
+    assert desk.asked_for("order") == 1
+    desk.encode(insists=True)
+    assert desk.opens(uid) == {ROOM, SHARED}
     assert desk.server.overrides == 1
     assert desk.asked_for("order") == 2
+
+
+def test_a_slow_server_is_not_told_twice_to_void_the_cards_before(desk: FrontDesk) -> None:
+    """It carries the override out after the agent has looked twice; and somebody joins it."""
+    uid = desk.put()
+    incident = desk.server.fail_next("order", Fault.LATE)
+    with pytest.raises(fate.AnswerLost):
+        desk.encode()
+    with pytest.raises(fate.NotShownYet):
+        desk.encode()
+    incident.release()
+    assert incident.carried_out.wait(30)
+    lost, order = desk.journal, desk.order
+    desk.next_job(stay(joining="join"))
+    joiner = desk.put()
+    desk.encode()
+    desk.journal, desk.order = lost, order
+    desk.inner.put(uid)
+    assert desk.encoder.wait_for_card()
+    desk.encode()
+    assert desk.opens(uid) == desk.opens(joiner) == {ROOM, SHARED}
+    assert desk.server.overrides == 1
 
 
 def test_an_order_that_is_carried_out_late_is_waited_for(desk: FrontDesk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,13 +286,21 @@ def test_an_image_that_is_too_long_for_the_card_leaves_it_as_it_was(desk: FrontD
     assert desk.journal.stages == ["asked", "answered"]
 
 
-def test_a_key_that_needs_a_larger_card_is_not_ordered_for_a_small_one(desk: FrontDesk) -> None:
-    desk.order = stay(card_format="TLCode")
-    desk.put("Ultralight EV1")
-    with pytest.raises(IncompatibleCardFormat, match="more memory"):
+@pytest.mark.parametrize(("told", "changes"), [("TLCode", {}), (None, {"guest_format": "TLCode"})])
+def test_a_key_that_needs_a_larger_card_is_not_ordered_for_a_small_one(
+    told: str | None, changes: dict[str, Any]
+) -> None:
+    with front_desk(**changes) as desk:
+        desk.order = stay(card_format=told)
+        desk.put("Ultralight EV1")
+        with pytest.raises(IncompatibleCardFormat, match="more memory"):
+            desk.encode()
+        assert not desk.journal.bound
+        assert not desk.server.cards
+        uid = desk.put("NTAG213")
         desk.encode()
-    assert not desk.journal.bound
-    assert not desk.server.cards
+        assert desk.opens(uid) == {ROOM, SHARED}
+        assert desk.server.cards[0].card_format == "TLCode"
 
 
 def test_an_unknown_door_is_a_person_s_affair(desk: FrontDesk) -> None:
@@ -335,9 +390,10 @@ def test_no_number_is_written(desk: FrontDesk) -> None:
 
 
 def test_nothing_secret_and_no_guest_shows_in_errors_logs_or_notes(
-    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
+    monkeypatch.setattr(client, "_SIGNED_PAUSE_S", 0.0)
     with caplog.at_level(logging.DEBUG), front_desk(card_holder=True) as desk:
         for fault in (*LOST, *NOT_DONE, Fault.REFUSED, Fault.WRONG_SIGNATURE, Fault.WRONG_DATE):
             desk.next_job(stay())

@@ -105,21 +105,64 @@ def test_somebody_has_time_to_put_a_card_down(monkeypatch: pytest.MonkeyPatch) -
 
 def test_nobody_came_with_a_card(desk: FrontDesk) -> None:
     desk.server.patience_s = 0.05
-    with pytest.raises(Refused):
+    with pytest.raises(Refused, match="that a card lies there"):
         desk.encode()
     assert desk.journal.stages == ["asked", None]
     assert not desk.server.cards
+
+
+@pytest.mark.parametrize("status", [408, 500, 503, 504])
+def test_nobody_came_with_a_card_and_the_server_does_not_say_that_by_a_clear_no(
+    desk: FrontDesk, waits: list[float], monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    send = Wire.send
+
+    def failing(wire: Wire, method: str, target: str, *rest: Any) -> Answer:
+        if method == "POST" and "action=encode" in target:
+            return Answer(status, "", b"")
+        return send(wire, method, target, *rest)
+
+    monkeypatch.setattr(Wire, "send", failing)
+    with pytest.raises(fate.AnswerLost, match=f"{status}.*{fate.NO_CARD}"):
+        desk.encode()
+    with pytest.raises(fate.NotShownYet, match=fate.NO_CARD):
+        desk.encode()
+    monkeypatch.undo()
+    card = desk.tray.put()
+    desk.encode(insists=True)
+    assert doors(desk, card) == {ROOM, SHARED}
 
 
 def test_a_valid_key_is_written_over_only_where_a_person_insists(desk: FrontDesk) -> None:
     card = desk.tray.put()
     desk.encode()
     desk.next_job(stay(ANOTHER_ROOM))
-    with pytest.raises(Refused):
+    with pytest.raises(Refused, match="where it may be written over, `card-encoder encode ID --overwrite`"):
         desk.encode()
     assert doors(desk, card) == {ROOM, SHARED}
     desk.encode(insists=True)
     assert doors(desk, card) == {ANOTHER_ROOM, SHARED}
+
+
+def test_a_word_about_an_order_is_no_word_about_the_card(desk: FrontDesk, waits: list[float]) -> None:
+    """Whoever has an order given once more has not seen whose key lies on the encoder by now."""
+    key = desk.tray.put()
+    desk.encode()
+    desk.next_job(stay(ANOTHER_ROOM))
+    desk.server.fail_next("order", Fault.DROPPED)
+    with pytest.raises(fate.AnswerLost):
+        desk.encode()
+    for _ in range(2):
+        with pytest.raises(Refused, match="given once more writes over no such key") as caught:
+            desk.encode(insists=True)
+        assert "--overwrite" not in str(caught.value)
+    assert doors(desk, key) == {ROOM, SHARED}
+    with pytest.raises(fate.NotShownYet):  # that one is where it was
+        desk.encode()
+    card = desk.tray.put()
+    desk.encode(insists=True)
+    assert doors(desk, card) == {ANOTHER_ROOM, SHARED}
+    assert doors(desk, key) == {ROOM, SHARED}
 
 
 @pytest.mark.parametrize("fault", LOST)
@@ -136,16 +179,42 @@ def test_an_order_whose_answer_is_lost_is_not_given_twice(desk: FrontDesk, waits
 
 
 @pytest.mark.parametrize("fault", NOT_DONE)
-def test_an_order_that_was_not_carried_out_is_given_when_its_encoder_waits_no_longer(
-    desk: FrontDesk, waits: list[float], fault: Fault
+@pytest.mark.parametrize("joining", ["join", "override"])
+def test_an_order_that_may_not_have_been_carried_out_is_judged_when_its_encoder_waits_no_longer(
+    desk: FrontDesk, waits: list[float], fault: Fault, joining: str
 ) -> None:
+    """Then one for a joiner is given again; an override is a person's affair."""
+    desk.tray.put()
+    desk.encode()
+    desk.next_job(stay(joining=joining))
     desk.tray.put()
     desk.server.fail_next("order", fault)
     with pytest.raises(fate.AnswerLost):
         desk.encode()
-    desk.encode()
-    assert desk.server.overrides == 1
+    if joining == "override":
+        with pytest.raises(fate.NotShownYet):
+            desk.encode()
+    else:
+        desk.encode()
+    assert [card.made for card in desk.server.cards] == ["override", "join"][: 1 + (joining == "join")]
     assert waits[0] > 30  # encoder_s is 60: meanwhile somebody may have put a card down for the first order
+    desk.encode(insists=True)
+    assert len(desk.server.cards) == 2
+
+
+def test_an_override_that_is_carried_out_after_the_agent_has_looked_is_given_once(
+    desk: FrontDesk, waits: list[float]
+) -> None:
+    incident = desk.server.fail_next("order", Fault.LATE)
+    with pytest.raises(fate.AnswerLost):
+        desk.encode()
+    with pytest.raises(fate.NotShownYet):
+        desk.encode()
+    card = desk.tray.put()
+    incident.release()
+    assert incident.carried_out.wait(30)
+    assert desk.encode().card_number == card.uid().hex() + "ff"
+    assert desk.server.overrides == desk.asked_for("order") == 1
 
 
 def test_a_crash_after_the_answer_orders_nothing(desk: FrontDesk) -> None:
@@ -180,6 +249,10 @@ def test_what_changed_meanwhile_is_for_a_person(desk: FrontDesk) -> None:
     with pytest.raises(fate.OrderChanged):
         desk.encode()
     assert desk.server.overrides == 1
+    with pytest.raises(Refused, match="take another card"):
+        desk.encode(insists=True)
+    assert desk.server.overrides == 1
+    desk.tray.put()
     desk.encode(insists=True)
     assert desk.server.overrides == 2
 

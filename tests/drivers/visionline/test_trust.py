@@ -51,7 +51,7 @@ def is_taken(server: House, make_client: MakeClient, trust: Trust) -> None:
     client = make_client(trust)
     client.connect()
     client.get("/api/v1/cards")
-    assert [heard.stage for heard in server.heard] == ["session", "look"]
+    assert [heard.stage for heard in server.heard] == ["session", "doors", "look"]
 
 
 def test_an_authority_in_a_file(server: House, make_client: MakeClient, ca_file: Path) -> None:

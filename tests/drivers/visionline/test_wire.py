@@ -95,7 +95,7 @@ def test_a_server_that_is_gone_while_it_is_told(server: House, client: Client, t
     """It may have begun to do what it was told."""
     server.entrance = fault
     has_no_answer(server, client, trouble, lambda: client.order(CARDS, QUERY, LONG), "order", heard=0)
-    assert server.connections == 3
+    assert server.connections == 4
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
