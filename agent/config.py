@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -18,6 +17,7 @@ from agent.content import VISIONLINE
 from drivers import registry
 from drivers.content import CardNumber, KeyOrder, ServiceOrder, VisionlineOrder
 from drivers.encoder import Encoder, ServiceAccess
+from drivers.misspelt import unknown_key
 
 API_KEY_VARIABLE = "CARD_ENCODER_API_KEY"
 
@@ -280,10 +280,7 @@ def _first_problem(error: ValidationError, model: type[BaseModel], root: Locatio
     location: Location = (*root, *detail["loc"]) or ("encoder",)  # the one rule for the file as a whole is about these
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        known = _keys_at(model, detail["loc"][:-1])
-        near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(sorted(known))}."
-        message = f"unknown key; {hint}"
+        message = unknown_key(model, detail["loc"])
     elif detail["type"] == "missing":
         message = "is missing"
     return f"{_place(source, text, location)}: {message}"
@@ -293,15 +290,6 @@ def _place(source: str, text: str, location: Location) -> str:
     line = _line_of(text, location)
     key = ".".join(str(part) if isinstance(part, str) else f"[{part + 1}]" for part in location).replace(".[", "[")
     return f"{source}, line {line}: {key}" if line else f"{source}: {key}"
-
-
-def _keys_at(model: type[BaseModel], location: Location) -> list[str]:
-    """The keys that the model takes at a location within it."""
-    here: Any = model
-    for part in location:
-        here = get_args(here)[0] if isinstance(part, int) else here.model_fields[part].annotation
-    fields: Mapping[str, Any] = getattr(here, "model_fields", {})
-    return list(fields)
 
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")

@@ -27,15 +27,17 @@ class VisionlineEncoder(Encoder):
     options_model = VisionlineOptions
     unverified: ClassVar[tuple[str, ...]] = (
         "A session is opened, and requests are signed, as four public clients do it.",
-        "What is refused by 401, or by another 4xx, is taken for not carried out.",
+        "What is refused by 401, or by another 4xx but 408, is taken for not carried out.",
+        "A date that is too far off is refused by 400, 401 or 403, and the refusal bears the server's own.",
         "An order with pendingImage=true and sendOnline=false is answered with the card's image (encryptedImage, in "
         "hex): one public client asks for it so, through a proxy of its own.",
         "GET cards/{id} tells the image again.",
         "The image goes on the card's pages from page 4 on, as it is, and makes a key of it: locks take it.",
         "rfid48 fits a card of 48 bytes, and TLCode needs a larger one.",
         "An order names the card by its UID (upper case, without a suffix); the server then has it under that number, "
-        "with or without ff behind it.",
-        "GET cards?serialNumber=, and guestDoor= with validTime=, give all cards, as a list; none may be a 404.",
+        "with or without ff behind it, in upper or in lower case.",
+        "GET cards?serialNumber=, and guestDoor= with validTime=, give all cards, as a list or in an object that holds "
+        "one list, and be it of ids; none may be a 404.",
         "A card that was ordered shows there within settle_s, with just the doors, times and format of the order.",
         "Only the flags cancelled, discarded, expired, overridden and overwritten say that a card opens nothing; what "
         "notIssued says of an image isn't known.",

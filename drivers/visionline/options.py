@@ -7,16 +7,19 @@ on one, or on belief, are in `Names`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from drivers import registry
 from drivers.content import CardImage
 from drivers.encoder import Encoder, Options
+from drivers.misspelt import unknown_key
 from drivers.visionline.client import Access
 from drivers.visionline.trust import ByAuthority, ByFingerprint, read_fingerprint
 
@@ -154,19 +157,27 @@ class VisionlineOptions(Options):
         """A new encoder of the kind that writes the images, not yet opened.
 
         Raises:
-            ValueError: there is no such driver, it doesn't write images, or doesn't take the options.
+            ValidationError: there is no such driver, it doesn't write images, or doesn't take the options.
         """
         if not self.card_driver:
-            raise ValueError('way = "image" needs a driver that writes the cards: set card_driver = "pcsc", for one')
-        driver = registry.load(self.card_driver)
+            raise _problem('needed, to write the cards: "pcsc", for one', "card_driver")
+        try:
+            driver = registry.load(self.card_driver)
+        except registry.DriverError as error:
+            raise _problem(str(error), "card_driver") from None
+        with suppress(AttributeError):  # one that can't be made without its options has to be asked with them
+            self._check_it_writes_images(driver("", driver.options_model.model_construct()))
         try:
             options = driver.options_model.model_validate(self.card_options)
         except ValidationError as error:
-            raise ValueError(_first_problem(error)) from None
+            raise _first_problem(error, driver.options_model) from None
         encoder = driver(name, options)
-        if CardImage not in encoder.capabilities.contents:
-            raise ValueError(f"card_driver: the driver '{self.card_driver}' can't write what Visionline makes")
+        self._check_it_writes_images(encoder)
         return encoder
+
+    def _check_it_writes_images(self, encoder: Encoder) -> None:
+        if CardImage not in encoder.capabilities.contents:
+            raise _problem(f"the driver '{self.card_driver}' can't write what Visionline makes", "card_driver")
 
     def access(self) -> Access:
         """How the server is spoken to."""
@@ -180,8 +191,21 @@ class VisionlineOptions(Options):
         return SecretStr(password)
 
 
-def _first_problem(error: ValidationError) -> str:
-    """Without what was put in: it may be a key."""
-    detail = error.errors(include_input=False, include_url=False)[0]
-    key = ".".join(["card_options", *(str(part) for part in detail["loc"])])
-    return f"{key}: {detail['msg'].removeprefix('Value error, ')}"
+def _first_problem(error: ValidationError, model: type[BaseModel]) -> ValidationError:
+    """Without what was put in: it may be a key. One that is misspelt comes first: it often shows up as missing too."""
+    details = error.errors(include_input=False, include_url=False)
+    detail = next((d for d in details if d["type"] == "extra_forbidden"), details[0])
+    if detail["type"] == "extra_forbidden":
+        message = unknown_key(model, detail["loc"])
+    elif detail["type"] == "missing":
+        message = "is missing"
+    else:
+        message = detail["msg"].removeprefix("Value error, ")
+    return _problem(message, "card_options", *detail["loc"])
+
+
+def _problem(message: str, *location: str | int) -> ValidationError:
+    """One whose location in the file can be told."""
+    kind = PydanticCustomError("card_encoder", "{message}", {"message": message})
+    details = InitErrorDetails(type=kind, loc=location, input=None)
+    return ValidationError.from_exception_data(VisionlineOptions.__name__, [details], hide_input=True)

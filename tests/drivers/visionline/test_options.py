@@ -1,9 +1,11 @@
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from agent.config import ConfigError, check
 from drivers.visionline.options import VisionlineOptions
 from drivers.visionline.trust import ByAuthority, ByFingerprint
 from tests.drivers.visionline.desk import options
@@ -27,12 +29,21 @@ FINGERPRINT = "AB:" * 31 + "CD"
         ({"way": "native", "encoder": " "}, "set encoder"),
         ({"way": "native", "card_driver": "pcsc"}, 'are for way = "image"'),
         ({"encoder": "Desk 1"}, 'is for way = "native"'),
-        ({"card_driver": ""}, "set card_driver"),
-        ({"card_driver": "pcscd"}, "Did you mean 'pcsc'"),
-        ({"card_driver": "visionline"}, "is missing|Field required|can't write"),
-        ({"card_driver": "msr605"}, "can't write what Visionline makes"),
-        ({"card_options": {"feed": "elsewhere"}}, "card_options.feed"),
-        ({"card_options": {"colour": "red"}}, "card_options.colour"),
+        ({"card_driver": ""}, r"card_driver\n  needed, to write the cards: \"pcsc\""),
+        ({"card_driver": "pcscd"}, r"card_driver\n  .*Did you mean 'pcsc'"),
+        ({"card_driver": "visionline"}, r"card_options\.server\n  is missing"),
+        *(
+            ({"card_driver": name, "card_options": given}, rf"card_driver\n  the driver '{name}' can't write what")
+            for name in ("msr605", "pms", "seam", "vision")
+            for given in ({}, {"colour": "red"}, {"pause_s": "long"})
+        ),
+        ({"card_options": {"feed": "elsewhere"}}, r"card_options\.feed\n  Input should be"),
+        ({"card_options": {"zzz": "red"}}, r"card_options\.zzz\n  unknown key; known here: .*feed"),
+        ({"card_options": {"fed": "manual", "pace_ms": -1}}, r"card_options\.fed\n  unknown key; did you mean 'feed'"),
+        (
+            {"card_driver": "pcsc", "card_options": {"keys": {"sektor_key_a": "0" * 12}}},
+            r"card_options\.keys\.sektor_key_a\n  unknown key; did you mean 'sector_key_a'",
+        ),
         ({"suffix": "FF"}, "pattern"),
         ({"guest_format": "rfid"}, "'rfid48' or 'TLCode'"),
         ({"staff_format": None}, "'rfid48' or 'TLCode'"),
@@ -44,6 +55,29 @@ FINGERPRINT = "AB:" * 31 + "CD"
 def test_what_cannot_be_meant_is_said(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         options(**changes)
+
+
+def test_what_is_wrong_with_the_card_encoder_is_found_in_the_file() -> None:
+    text = """
+    [service]
+    endpoint = "https://service.example"
+    [[encoder]]
+    name = "Desk"
+    driver = "visionline"
+    [encoder.options]
+    server = "https://visionline.example"
+    username = "desk"
+    password_file = "/nowhere"
+    time_zone = "Europe/Oslo"
+    card_driver = "pcsc"
+    [encoder.options.card_options]
+    raeder = "ACS"
+    """
+    with pytest.raises(ConfigError, match=r"line 14: encoder\[1\]\.options\.card_options\.raeder: .*'reader'"):
+        check(tomllib.loads(text), text=text)
+    text = text.replace('"pcsc"', '"msr605"')
+    with pytest.raises(ConfigError, match=r"line 12: encoder\[1\]\.options\.card_driver: the driver 'msr605' can't"):
+        check(tomllib.loads(text), text=text)
 
 
 @pytest.mark.parametrize("key", ["server", "username", "password_file", "time_zone"])
