@@ -162,6 +162,9 @@ class Journal(Orders):
                 )
                 audit_job(connection, "cancelled", job, code="given_up")
                 return
+            if job.state is JobState.WRITING:  # how it is to be done stays as it was said
+                connection.execute("UPDATE jobs SET picked = 0, priority = 0 WHERE job_id = ?", (job_id,))
+                return
             if job.state is JobState.CLAIMED and back_to_waiting:
                 move(connection, job, JobState.WAITING)
             if job.state in (JobState.CLAIMED, JobState.WAITING):
