@@ -1,4 +1,4 @@
-"""What can still be read of a damaged journal, brought into a new one.
+"""What could still be read of a damaged journal (see `remains`), brought into a new one.
 
 Above all the reports that the service has not acknowledged, and the cards that were being written: nobody else knows of
 these. What was merely waiting the service still has. What is there several times, and doesn't agree, goes by majority;
@@ -13,22 +13,16 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 from agent import clock
 from agent.journal import audit, mark
 from agent.journal.intake import EVERY_CREDENTIAL, NO_ANSWER, ORDER_UNKNOWN, PUT_IT_BACK
 from agent.journal.model import CardStanding
+from agent.journal.remains import Remains, Row, json_object, make_tables
 from agent.journal.rows import number_digest, order_digest, report_body, tells
-from agent.journal.schema import MIGRATIONS, statements
-from agent.journal.soundness import UNREADABLE, has_right_tables, look
 
-Row = dict[str, Any]
-
-_BYTES_A_ROW = 32  # no row of any table is smaller
 _ENDS = {"acknowledged": "reported", "orphaned": "orphaned", "conflict": "failed"}
 _ON_ITS_WAY = ("pending", "refused")
 _UNCLAIMED: Row = {
@@ -42,9 +36,6 @@ _UNCLAIMED: Row = {
     "held_by": None,
     "held_from": None,
 }
-_SETTLES_THE_CARD = frozenset(
-    ("not_written", "reported", "orphaned", "conflict", "cancelled", "taken_over", "card_given_up", "cards_voided")
-)
 
 _REPORT_LOST = (
     "Its card was written, and the report on it was lost with a damaged journal. Get {card} back; with it at hand, "
@@ -58,35 +49,6 @@ _ORDER_LOST = (
 
 
 @dataclass(frozen=True)
-class Told:
-    """An order by the audit trail: the job that gave it, how far that came, and whether a card came of it."""
-
-    job_id: int
-    stage: str
-    facts: str
-    verified: bool = False
-
-
-@dataclass
-class Remains:
-    """What was read. `begun` are the credentials whose card was begun and not reported; None where that is unknown."""
-
-    journal_id: str | None = None
-    jobs: dict[int, Row] = field(default_factory=dict)
-    attempts: list[Row] = field(default_factory=list)
-    cards: list[Row] = field(default_factory=list)
-    outbox: list[Row] = field(default_factory=list)
-    orders: dict[int, Row] = field(default_factory=dict)
-    begun: set[str] | None = None
-    told: dict[str, Told] = field(default_factory=dict)
-    """Each credential's last order, where the audit trail has it."""
-    keys: dict[int, list[object]] = field(default_factory=dict)
-    """Each job's idempotency keys wherever else they are found: in the index, in the audit trail."""
-    verified: dict[int, Row] = field(default_factory=dict)
-    """Each job's last audit entry on its card being verified."""
-
-
-@dataclass(frozen=True)
 class Carried:
     """What the new journal knows of the old one. `in_doubt` counts credentials, None: all that wait at the service."""
 
@@ -94,171 +56,6 @@ class Carried:
     interrupted: int
     cards: int
     in_doubt: int | None
-
-
-def read(path: Path) -> Remains:
-    """What can be read of this journal; nothing where there is none. A WAL that isn't its own is left out."""
-    head = mark.read(path)
-    if not path.exists() or path.stat().st_size == 0:  # beside an empty file SQLite would delete the WAL
-        return Remains()
-    with TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent) as folder:
-        for way in (_as_it_is, _without_its_wal, _with_new_tables):
-            with suppress(*UNREADABLE), closing(way(path, Path(folder))) as connection:
-                connection.text_factory = lambda raw: raw.decode(errors="replace")
-                if not has_right_tables(connection):
-                    continue
-                if head is None or _is_marked(connection, head):
-                    return _read(connection, path.stat().st_size // _BYTES_A_ROW, head)
-    return Remains()
-
-
-def _as_it_is(path: Path, _: Path) -> sqlite3.Connection:
-    return look(path)
-
-
-def _without_its_wal(path: Path, _: Path) -> sqlite3.Connection:
-    return look(path, immutable=True)
-
-
-def _with_new_tables(path: Path, folder: Path) -> sqlite3.Connection:
-    """A copy with the first page, and all others that describe the tables, taken from a new journal.
-
-    Without these pages nothing could be found, and they are the same in all journals: tables are made in the same order
-    and so have the same places. SQLite's file format, section 1.3: the number of pages is at offset 28 of the header.
-    """
-    fresh, copy = folder / "fresh", folder / "copy"
-    with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
-        make_tables(connection)
-        (size,) = connection.execute("PRAGMA page_size").fetchone()
-        (count,) = connection.execute("PRAGMA page_count").fetchone()
-        roots = {root for (root,) in connection.execute("SELECT rootpage FROM sqlite_schema")}
-    content, pages = bytearray(path.read_bytes()), fresh.read_bytes()
-    for page in set(range(1, count + 1)) - roots:
-        content[size * (page - 1) : size * page] = pages[size * (page - 1) : size * page]
-    content[28:32] = (len(content) // size).to_bytes(4)
-    copy.write_bytes(content)
-    wal = path.with_name(path.name + "-wal")
-    if wal.exists():
-        copy.with_name("copy-wal").write_bytes(wal.read_bytes())
-    return look(copy)
-
-
-def make_tables(connection: sqlite3.Connection) -> None:
-    """An empty journal of this version."""
-    for number, script in enumerate(MIGRATIONS, start=1):
-        for statement in statements(script):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {number}")
-
-
-def _is_marked(connection: sqlite3.Connection, head: mark.Head) -> bool:
-    """Whether this is the journal that the mark names: another one's rows would be taken for our cards."""
-    seal = journal_id = None
-    with suppress(*UNREADABLE, TypeError):
-        (journal_id,) = connection.execute("SELECT journal_id FROM identity").fetchone()
-    with suppress(*UNREADABLE, TypeError):
-        (seal,) = connection.execute("SELECT hash FROM audit WHERE seq = ?", (head.seq,)).fetchone()
-    return head.journal_id == journal_id or (head.seq > 0 and head.seal == seal)
-
-
-def _read(connection: sqlite3.Connection, bound: int, head: mark.Head | None) -> Remains:
-    remains = Remains()
-    with suppress(*UNREADABLE, TypeError):
-        (remains.journal_id,) = connection.execute("SELECT journal_id FROM identity").fetchone()
-    remains.jobs = {row["job_id"]: row for row in _rows(connection, "jobs", bound)}
-    remains.attempts = list(_rows(connection, "attempts", bound))
-    remains.outbox = list(_rows(connection, "outbox", bound))
-    remains.cards = _cards(connection)
-    remains.orders = {row["job_id"]: row for row in _orders(connection, bound)}
-    trail = list(_rows(connection, "audit", bound))
-    remains.begun = _begun(trail, head)
-    remains.told = _told(trail)
-    remains.verified = {entry["job_id"]: entry for entry in trail if entry["event"] == "verified"}
-    keys = ((job_id, _object(entry["detail"]).get("idempotency_key")) for job_id, entry in remains.verified.items())
-    for job_id, key in (*_indexed_keys(connection, remains.outbox), *keys):
-        remains.keys.setdefault(job_id, []).append(key)
-    return remains
-
-
-def _indexed_keys(connection: sqlite3.Connection, outbox: list[Row]) -> Iterator[tuple[int, str]]:
-    keys: dict[int, str] = {}
-    with suppress(*UNREADABLE):
-        keys |= connection.execute("SELECT rowid, idempotency_key FROM outbox INDEXED BY sqlite_autoindex_outbox_1")
-    yield from ((row["job_id"], keys[row["outbox_id"]]) for row in outbox if row["outbox_id"] in keys)
-
-
-def _rows(connection: sqlite3.Connection, table: str, bound: int) -> Iterator[Row]:
-    """Every row that can be read, around those that can't."""
-    for last in (
-        f"SELECT seq FROM sqlite_sequence WHERE name = '{table}'",
-        f"SELECT coalesce(max(rowid), 0) FROM {table}",
-    ):
-        with suppress(*UNREADABLE, TypeError, ValueError):
-            bound = int(connection.execute(last).fetchone()[0])
-    yield from _between(connection, table, 1, min(bound, 1 << 32))
-
-
-def _between(connection: sqlite3.Connection, table: str, first: int, last: int) -> Iterator[Row]:
-    query = f"SELECT * FROM {table} NOT INDEXED WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
-    try:
-        found = connection.execute(query, (first, last)).fetchall()
-    except UNREADABLE:
-        if first < last:
-            middle = (first + last) // 2
-            yield from _between(connection, table, first, middle)
-            yield from _between(connection, table, middle + 1, last)
-        return
-    yield from map(dict, found)
-
-
-def _cards(connection: sqlite3.Connection) -> list[Row]:
-    """From both ends towards the damage: this table has no row numbers."""
-    found: dict[str, Row] = {}
-    for order in ("ASC", "DESC"):
-        with suppress(*UNREADABLE):
-            for row in connection.execute(f"SELECT * FROM cards ORDER BY uid {order}"):
-                found[row["uid"]] = dict(row)
-    return list(found.values())
-
-
-def _orders(connection: sqlite3.Connection, bound: int) -> Iterator[Row]:
-    """Those that are as they were written; an earlier version's journal has none."""
-    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'orders'").fetchone() is None:
-        return
-    for row in _rows(connection, "orders", bound):
-        if row["digest"] == order_digest(row["acs_credential_id"], row["stage"], row["facts"], row["image_digest"]):
-            yield row if tells(row["image_digest"], row["image"]) else row | {"image": ""}
-
-
-def _told(trail: list[Row]) -> dict[str, Told]:
-    orders: dict[str, Told] = {}
-    for entry in trail:
-        credential, event = entry["acs_credential_id"], entry["event"]
-        facts = _object(entry["detail"]).get("order")
-        if event in ("ordering", "ordered") and isinstance(facts, dict):
-            stage = "asked" if event == "ordering" else "answered"
-            orders[credential] = Told(entry["job_id"], stage, json.dumps(facts))
-        elif event in ("order_refused", "card_given_up", "taken_over"):
-            orders.pop(credential, None)
-        elif event == "verified" and credential in orders:
-            orders[credential] = replace(orders[credential], verified=True)
-    return orders
-
-
-def _begun(trail: list[Row], head: mark.Head | None) -> set[str] | None:
-    """Where the audit trail is whole up to the mark, it names every card that was ever begun."""
-    if head is None or len(trail) < head.seq or audit.first_broken_row(tuple(entry.values()) for entry in trail):
-        return None
-    if head.seq and trail[head.seq - 1]["hash"] != head.seal:
-        return None
-    open_ends: set[str] = set()
-    for entry in trail:
-        credential = entry["acs_credential_id"]
-        if entry["event"] in ("writing", "verified"):
-            open_ends.add(credential)
-        elif entry["event"] in _SETTLES_THE_CARD:
-            open_ends.discard(credential)
-    return open_ends
 
 
 def write(path: Path, remains: Remains, head: mark.Head | None, *, file: str, found: str) -> Carried:
@@ -321,10 +118,10 @@ class _Carrying:
     def _carry(self, job_id: int) -> None:
         job, report = self._remains.jobs.get(job_id), self._reports.get(job_id)
         attempts, cards = self._attempts.get(job_id, []), self._cards.get(job_id, [])
-        body = _object(report["body"]) if report else {}
+        body = json_object(report["body"]) if report else {}
         credential = _most(
             job and job["acs_credential_id"],
-            job and _object(job["credential"]).get("acs_credential_id"),
+            job and json_object(job["credential"]).get("acs_credential_id"),
             report and report["acs_credential_id"],
             body.get("acs_credential_id"),
             *(card["acs_credential_id"] for card in cards),
@@ -335,7 +132,7 @@ class _Carrying:
             report = None
         if report is None:
             report = self._made_again(job, credential, attempts, cards)
-            body = _object(report["body"]) if report else {}
+            body = json_object(report["body"]) if report else {}
         order = self._order(job_id, credential)
         state = _state(job, report, cards, ordered=order is not None)
         uid = _most(
@@ -417,7 +214,7 @@ class _Carrying:
         entry = self._remains.verified.get(job["job_id"]) if job else None
         if job is None or job["state"] not in ("verified", "failed") or not verified or entry is None:
             return None
-        detail, attempt = _object(entry["detail"]), verified[-1]
+        detail, attempt = json_object(entry["detail"]), verified[-1]
         numbers = [*(card["card_number"] for card in cards), job["card_number"], attempt["card_uid"]]
         number = next((number for number in numbers if tells(attempt["content_digest"], number)), None)
         key, at = detail.get("idempotency_key"), attempt["ended_at"]
@@ -511,14 +308,6 @@ def _most(*values: object) -> str | None:
     return said.most_common(1)[0][0] if said else None
 
 
-def _object(text: object) -> Row:
-    try:
-        value = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def _is_right(report: Row, body: Row, credential: str, attempts: list[Row]) -> bool:
     """Whether the report says what was verified on the card."""
     digests = [row["content_digest"] for row in attempts if row["outcome"] == "verified"]
@@ -555,7 +344,7 @@ def _attempt(attempt_id: int, job: Row, body: Row, outcome: str, now: str) -> Ro
 
 def _as_its_credential_says(job: Row) -> Row:
     """The credential as last seen, where that can be trusted; else nothing but its id, until the service is asked."""
-    seen = _object(job["credential"])
+    seen = json_object(job["credential"])
     system = seen.get("acs_system_id")  # of which an earlier version's journal has no column
     known = {"acs_credential_id": job["acs_credential_id"], "card_number": job["card_number"]}
     known |= {"acs_system_id": job.get("acs_system_id", system)}

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from agent import clock
-from agent.journal import mark, salvage
+from agent.journal import mark, remains, salvage
 from agent.journal.database import sync_folder
 from agent.journal.model import JournalError
 from agent.journal.salvage import Carried
@@ -105,7 +105,7 @@ def _set_aside(path: Path, found: str) -> None:
     made, new = _beside(path, ".salvage"), _beside(path, ".new")
     for leftover in (made, _beside(made, "-journal")):
         leftover.unlink(missing_ok=True)
-    carried = salvage.write(made, salvage.read(path), mark.read(path), file=aside.name, found=found)
+    carried = salvage.write(made, remains.read(path), mark.read(path), file=aside.name, found=found)
     note = aside.with_name(f"{aside.name}.txt")
     note.write_text(_note(path, aside, found, carried))
     os.replace(made, new)
