@@ -122,12 +122,12 @@ def test_nobody_came_with_a_card_and_the_server_does_not_say_that_by_a_clear_no(
             return Answer(status, "", b"")
         return send(wire, method, target, *rest)
 
-    monkeypatch.setattr(Wire, "send", failing)
-    with pytest.raises(fate.AnswerLost, match=f"{status}.*{fate.NO_CARD}"):
-        desk.encode()
+    with monkeypatch.context() as at_first:
+        at_first.setattr(Wire, "send", failing)
+        with pytest.raises(fate.AnswerLost, match=f"{status}.*{fate.NO_CARD}"):
+            desk.encode()
     with pytest.raises(fate.NotShownYet, match=fate.NO_CARD):
         desk.encode()
-    monkeypatch.undo()
     card = desk.tray.put()
     desk.encode(insists=True)
     assert doors(desk, card) == {ROOM, SHARED}
