@@ -75,7 +75,7 @@ class FateUnknown(EncodingInterrupted):
     )
     retry_on_same_card = False
 
-    def __init__(self, message: str, acs_credential_id: str) -> None:
+    def __init__(self, message: str, acs_credential_id: str = "ID") -> None:
         super().__init__(message, next_step=self.default_next_step.replace("encode ID", f"encode {acs_credential_id}"))
 
 

@@ -38,7 +38,9 @@ class Refused(UncategorizedError):
         "right of the agent's user is missing there."
     )
 
-    def __init__(self, message: str, *, status: int, code: int | str | None, next_step: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, status: int = 400, code: int | str | None = None, next_step: str | None = None
+    ) -> None:
         super().__init__(message, next_step=next_step, status=status, code=code)
         self.status = status
         self.code = code

@@ -227,14 +227,16 @@ async def test_other_desks(desks: Desks, sandbox: Sandbox, service: httpx.Client
             one.encoder.fail_next("torn")
             uid = await swap(one)
             await state_of(one, wanted, JobState.WRITING)
+            begun = one.agent.journal.last_job(wanted)
+            assert begun is not None
             await swap(two)
             assert await outcome(two, wanted, reason="that desk burnt down", replace_card=True) is None
-            await state_of(one, wanted, JobState.CANCELLED)
-            job = one.agent.journal.last_job(wanted)
-            assert job is not None
+            await one.until(
+                lambda: one.agent.journal.job(begun.job_id).state is JobState.CANCELLED, "it to be taken over"
+            )
             said = await command(one.folder, sandbox.url, "queue")
             assert "Another card was made at two, at somebody's word." in said
-            assert TAKE_BACK.format(uid=uid, job=job.job_id) in said
+            assert TAKE_BACK.format(uid=uid, job=begun.job_id) in said
             assert "1 card is to be taken back." in await command(one.folder, sandbox.url, "status")
             assert "two has made another card for it, at somebody's word" in await command(
                 one.folder, sandbox.url, "audit"

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import re
 import socket
 import ssl
 import struct
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
+from time import time
 from typing import Any
 
 import trustme
@@ -65,9 +67,20 @@ Fault = Callable[[socket.socket], None]
 Answer = bytes | Fault
 
 
+NOW = "now, give or take: "
+"""In a header: when the answer is sent, with the seconds behind it added. A test may run long after its collection."""
+
+
+def _dated(answer: bytes) -> bytes:
+    def date(found: re.Match[bytes]) -> bytes:
+        return formatdate(time() + int(found[1]), usegmt=True).encode()
+
+    return re.sub(NOW.encode() + rb"(-?\d+)", date, answer)
+
+
 def http(status: int, value: Any = None, **headers: str) -> bytes:
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
-    told = {"Date": formatdate(usegmt=True), "Content-Type": "application/json", "Content-Length": str(len(body))}
+    told = {"Date": f"{NOW}0", "Content-Type": "application/json", "Content-Length": str(len(body))}
     lines = [f"HTTP/1.1 {status} X", *(f"{k.replace('_', '-')}: {v}" for k, v in (told | headers).items())]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
@@ -90,7 +103,7 @@ def reset(connection: socket.socket) -> None:
 
 def says(data: bytes) -> Fault:
     """Send this, whatever it is, and hang up."""
-    return lambda connection: connection.sendall(data)
+    return lambda connection: connection.sendall(_dated(data))
 
 
 @dataclass
@@ -202,7 +215,7 @@ class House:
                     if not isinstance(answer, bytes):
                         answer(connection)
                         return
-                    connection.sendall(answer)
+                    connection.sendall(_dated(answer))
 
     def _truth(self, heard: Heard) -> bytes:
         if heard.stage == "session":

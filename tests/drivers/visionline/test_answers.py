@@ -1,8 +1,6 @@
 """What an answer says: a value, a clear no, and why a session is refused."""
 
 from collections.abc import Callable
-from email.utils import formatdate
-from time import time
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ from drivers.visionline.client import Client
 from drivers.visionline.trouble import ClockSkew, Refused, SessionRefused, WrongSignature
 from tests.drivers.visionline.conftest import Trouble
 from tests.drivers.visionline.faults import UNANSWERED, look, order
-from tests.drivers.visionline.house import DOOR, GUEST, House, http, refusal
+from tests.drivers.visionline.house import DOOR, GUEST, NOW, House, http, refusal
 
 pytestmark = pytest.mark.usefixtures("trouble")
 
@@ -25,11 +23,11 @@ pytestmark = pytest.mark.usefixtures("trouble")
         (refusal(401, 40101), SessionRefused, "401, code 40101"),
         (http(401, b"<html>"), SessionRefused, "401"),
         (http(401, {"code": 40102, "message": "The Signature is wrong"}), WrongSignature, "401, code 40102"),
-        (refusal(401, 40103, Date=formatdate(time() - 3 * 3600, usegmt=True)), ClockSkew, "1[78]\\d minutes behind"),
-        (refusal(401, 40103, Date=formatdate(time() + 3 * 3600, usegmt=True)), ClockSkew, "1[78]\\d minutes ahead of"),
+        (refusal(401, 40103, Date=f"{NOW}{-3 * 3600}"), ClockSkew, "1[78]\\d minutes behind"),
+        (refusal(401, 40103, Date=f"{NOW}{3 * 3600}"), ClockSkew, "1[78]\\d minutes ahead of"),
         (refusal(401, 40103, Date="Thu, 01 Jan 1970 00:00:00 -0000"), ClockSkew, "minutes behind"),
         (refusal(401, 40101, Date="yesterday"), SessionRefused, "401"),
-        (refusal(401, 40101, Date=formatdate(time() - 60, usegmt=True)), SessionRefused, "401"),
+        (refusal(401, 40101, Date=f"{NOW}-60"), SessionRefused, "401"),
     ],
 )
 def test_a_request_that_is_refused_twice_is_not_repeated_again(
@@ -50,7 +48,7 @@ def test_a_request_that_is_refused_twice_is_not_repeated_again(
         raise error
 
 
-APART = formatdate(time() - 3 * 3600, usegmt=True)
+APART = f"{NOW}{-3 * 3600}"
 
 
 @pytest.mark.parametrize("status", [400, 403])
