@@ -6,14 +6,14 @@ Every bit and every operation: tests/drivers/tags/test_image_trouble.py.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
 from agent.journal import JobState
-from agent.sandbox.visionline import Visionline, serving_visionline
+from agent.sandbox.visionline import Visionline
 from drivers.pcsc.simulator import SimulatedCard
 from tests.agent.guests import sandbox, service
 from tests.rig.cards import fresh_card
@@ -22,10 +22,10 @@ from tests.rig.liar import Liar
 from tests.rig.pcscd import Pcscd
 from tests.rig.sandbox import Sandbox
 from tests.rig.visionline import MAIN_ENTRANCE, is_whole, room_card
-from tests.rig.visionline_desk import VisionlineDesk, visionline_desk
+from tests.rig.visionline_desk import VisionlineDesk, visionline, visionline_desk
 from tests.test_lying_cards import GET_UID, OK, copy_of, swallowing
 
-__all__ = ["sandbox", "service"]
+__all__ = ["sandbox", "service", "visionline"]
 
 pytestmark = [pytest.mark.pcscd, pytest.mark.promise(1, 4, 5, 7)]
 
@@ -33,12 +33,6 @@ KIND = "Ultralight EV1"
 DOORS = {"Room 101", MAIN_ENTRANCE}
 WRITES = 7
 """That clear the first page and put 24 bytes on the card."""
-
-
-@pytest.fixture
-def visionline() -> Iterator[Visionline]:
-    with serving_visionline() as visionline:
-        yield visionline
 
 
 @pytest.fixture

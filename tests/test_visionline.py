@@ -7,7 +7,7 @@ voids cards on an override and is the lock in the end. What holds there was neve
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import httpx
 import pytest
 
-from agent.sandbox.visionline import Visionline, serving_visionline, sessions
+from agent.sandbox.visionline import Visionline, sessions
 from drivers.pcsc.simulator import SimulatedCard
 from drivers.visionline import native
 from tests.agent.guests import change_access, sandbox, service
@@ -24,9 +24,9 @@ from tests.rig.cards import fresh_card
 from tests.rig.pcscd import Pcscd
 from tests.rig.sandbox import Sandbox
 from tests.rig.visionline import MAIN_ENTRANCE, NATIVE, Way, joiner, room_card, staff_card
-from tests.rig.visionline_desk import VisionlineDesk, visionline_desk
+from tests.rig.visionline_desk import VisionlineDesk, visionline, visionline_desk
 
-__all__ = ["sandbox", "service"]
+__all__ = ["sandbox", "service", "visionline"]
 
 pytestmark = pytest.mark.pcscd
 
@@ -37,12 +37,6 @@ DOORS = {"Room 101", MAIN_ENTRANCE}
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "_PAUSE_S", 0.05)
-
-
-@pytest.fixture
-def visionline() -> Iterator[Visionline]:
-    with serving_visionline() as visionline:
-        yield visionline
 
 
 class Opening(Protocol):

@@ -8,7 +8,7 @@ between what. What a server carries out only after it was asked for twice (`sett
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from itertools import cycle
 from pathlib import Path
@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from agent.journal import JobState
-from agent.sandbox.visionline import Fault, Visionline, serving_visionline
+from agent.sandbox.visionline import Fault, Visionline
 from agent.sandbox.visionline.faults import Faults, Incident
 from drivers.pcsc.simulator import SimulatedCard
 from drivers.visionline import client, native
@@ -27,9 +27,9 @@ from tests.rig.cards import fresh_card
 from tests.rig.pcscd import Pcscd
 from tests.rig.sandbox import Sandbox
 from tests.rig.visionline import MAIN_ENTRANCE, Way, room_card
-from tests.rig.visionline_desk import VisionlineDesk, visionline_desk
+from tests.rig.visionline_desk import VisionlineDesk, visionline, visionline_desk
 
-__all__ = ["sandbox", "service"]
+__all__ = ["sandbox", "service", "visionline"]
 
 pytestmark = [pytest.mark.pcscd, pytest.mark.promise(1, 3, 4, 5, 7)]
 
@@ -167,12 +167,6 @@ class Case:
             return await self._try(credential)
         self._allowed = self.overrides + 1  # none, where the first shows by now
         return await self._try(credential, overwrite=True)
-
-
-@pytest.fixture
-def visionline() -> Iterator[Visionline]:
-    with serving_visionline() as visionline:
-        yield visionline
 
 
 @pytest.fixture

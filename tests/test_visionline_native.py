@@ -5,16 +5,16 @@ ordered twice and nothing lost. In the end the card is made.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 import pytest
 
 from agent.attempts import Attempt
-from agent.sandbox.visionline import Fault, Visionline, serving_visionline
+from agent.sandbox.visionline import Fault, Visionline
 from drivers.virtual.cards import VirtualType2
 from drivers.visionline import client, native
 from tests.agent.guests import sandbox, service
@@ -22,9 +22,9 @@ from tests.rig.cards import fresh_card
 from tests.rig.pcscd import Pcscd
 from tests.rig.sandbox import Sandbox
 from tests.rig.visionline import MAIN_ENTRANCE, room_card, staff_card
-from tests.rig.visionline_desk import VisionlineDesk, visionline_desk
+from tests.rig.visionline_desk import Opening, VisionlineDesk, visionline, visionline_desk
 
-__all__ = ["sandbox", "service"]
+__all__ = ["sandbox", "service", "visionline"]
 
 pytestmark = [pytest.mark.pcscd, pytest.mark.promise(1, 3, 4, 7)]
 
@@ -36,16 +36,6 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PAUSE_S", 0.05)
     monkeypatch.setattr(client, "_SIGNED_PAUSE_S", 0.05)
     monkeypatch.setattr(native, "_PAUSE_S", 0.05)
-
-
-@pytest.fixture
-def visionline() -> Iterator[Visionline]:
-    with serving_visionline() as visionline:
-        yield visionline
-
-
-class Opening(Protocol):
-    def __call__(self, **changes: Any) -> AbstractAsyncContextManager[VisionlineDesk]: ...
 
 
 @pytest.fixture

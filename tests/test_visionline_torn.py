@@ -6,7 +6,7 @@ As in tests/test_torn_cards.py, with the sandbox server, which says what a card 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from agent.journal import CardStanding, JobState
-from agent.sandbox.visionline import Visionline, serving_visionline
+from agent.sandbox.visionline import Visionline
 from drivers.pcsc.simulator import SimulatedCard
 from tests.agent.guests import sandbox, service
 from tests.rig.cards import fresh_card
@@ -22,20 +22,14 @@ from tests.rig.front_desk import Memory
 from tests.rig.pcscd import Pcscd
 from tests.rig.sandbox import Sandbox
 from tests.rig.visionline import MAIN_ENTRANCE, is_whole, memory_of, room_card, staff_card
-from tests.rig.visionline_desk import VisionlineDesk, visionline_desk
+from tests.rig.visionline_desk import VisionlineDesk, visionline, visionline_desk
 from tests.test_torn_cards import WAYS, Way, before_it, before_the_answer, in_its_middle, leaving, points
 
-__all__ = ["sandbox", "service"]
+__all__ = ["sandbox", "service", "visionline"]
 
 pytestmark = [pytest.mark.pcscd, pytest.mark.promise(1, 3, 4, 5)]
 
 DOORS = {"Room 101", MAIN_ENTRANCE}
-
-
-@pytest.fixture
-def visionline() -> Iterator[Visionline]:
-    with serving_visionline() as visionline:
-        yield visionline
 
 
 @pytest.fixture

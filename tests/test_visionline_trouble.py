@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 import pytest
@@ -25,9 +25,9 @@ from tests.rig.cards import fresh_card
 from tests.rig.pcscd import Pcscd
 from tests.rig.sandbox import Sandbox
 from tests.rig.visionline import MAIN_ENTRANCE, joiner, room_card, staff_card
-from tests.rig.visionline_desk import VisionlineDesk, visionline_desk
+from tests.rig.visionline_desk import Opening, VisionlineDesk, visionline, visionline_desk
 
-__all__ = ["sandbox", "service"]
+__all__ = ["sandbox", "service", "visionline"]
 
 pytestmark = [pytest.mark.pcscd, pytest.mark.promise(1, 2, 3, 7)]
 
@@ -39,16 +39,6 @@ EV1 = "Ultralight EV1"
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PAUSE_S", 0.05)
     monkeypatch.setattr(client, "_SIGNED_PAUSE_S", 0.05)
-
-
-@pytest.fixture
-def visionline() -> Iterator[Visionline]:
-    with serving_visionline() as visionline:
-        yield visionline
-
-
-class Opening(Protocol):
-    def __call__(self, **changes: Any) -> AbstractAsyncContextManager[VisionlineDesk]: ...
 
 
 @pytest.fixture

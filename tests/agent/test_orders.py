@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from agent import clock, rest
+from agent import clock
 from agent.journal import CardStanding, JobState, OutboxState
 from agent.journal.rows import report_body
 from drivers.content import VisionlineOrder
@@ -18,10 +18,13 @@ from tests.agent.guests import change_access, issued, job, poll, sandbox, servic
 from tests.agent.unseen import in_state, refused, report_of
 from tests.agent.vendor import (
     asked,
+    desk,
     desk_with,
     drivers,
     encoder_of,
+    events,
     guest_card,
+    impatience,
     new_chip,
     put,
     refused_there,
@@ -34,28 +37,12 @@ from tests.rig.lied_to import applied
 from tests.rig.ordering import Chip
 from tests.rig.sandbox import Sandbox
 
-__all__ = ["drivers", "sandbox", "service"]
+__all__ = ["desk", "drivers", "impatience", "sandbox", "service"]
 pytestmark = pytest.mark.usefixtures("drivers")
-
-
-@pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest, "FIRST_S", 0.05)
-
-
-@pytest.fixture
-async def desk(tmp_path: Path, sandbox: Sandbox, service: httpx.Client) -> AsyncIterator[Running]:
-    """One whose encoder sees cards, and knows their UIDs."""
-    async with desk_with(tmp_path, sandbox, table("carded")) as desk:
-        yield desk
 
 
 def orders(desk: Running) -> list[dict[str, Any]]:
     return [dict(row) for row in desk.agent.journal._database.rows("SELECT * FROM orders")]
-
-
-def events(desk: Running, credential: str) -> list[str]:
-    return [entry["event"] for entry in desk.agent.journal.audit() if entry["acs_credential_id"] == credential]
 
 
 async def torn(desk: Running, service: httpx.Client, fault: str = "torn") -> tuple[str, Chip]:

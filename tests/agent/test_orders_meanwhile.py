@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from agent import rest
 from agent.advice import next_step
 from agent.journal import ORDER_STANDS, ORDER_UNKNOWN, JobState
 from drivers.content import Order
 from tests.agent.guests import change_access, delete, issued, job, poll, sandbox, service
 from tests.agent.vendor import (
     asked,
+    desk,
     desk_with,
     drivers,
+    events,
     guest_card,
+    impatience,
     new_chip,
     put,
     refused_there,
@@ -30,19 +32,8 @@ from tests.rig.agent import Running
 from tests.rig.ordering import Made
 from tests.rig.sandbox import Sandbox
 
-__all__ = ["drivers", "sandbox", "service"]
+__all__ = ["desk", "drivers", "impatience", "sandbox", "service"]
 pytestmark = pytest.mark.usefixtures("drivers")
-
-
-@pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest, "FIRST_S", 0.05)
-
-
-@pytest.fixture
-async def desk(tmp_path: Path, sandbox: Sandbox, service: httpx.Client) -> AsyncIterator[Running]:
-    async with desk_with(tmp_path, sandbox, table("carded")) as desk:
-        yield desk
 
 
 def while_it_is_made(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
@@ -56,10 +47,6 @@ def while_it_is_made(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None
         return made
 
     monkeypatch.setattr(server(), "order", order)
-
-
-def events(desk: Running, credential: str) -> list[str]:
-    return [entry["event"] for entry in desk.agent.journal.audit() if entry["acs_credential_id"] == credential]
 
 
 @pytest.mark.promise(1, 7)

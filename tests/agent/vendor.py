@@ -11,6 +11,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from agent import rest
 from agent.attempts import Attempt
 from tests.agent.guests import create
 from tests.agent.unseen import doors, refused
@@ -105,3 +106,21 @@ async def asked(desk: Running, acs_credential_id: str, **how: Any) -> Attempt:
 async def refused_there(desk: Running, card: Chip) -> dict[str, Any]:
     """The error with which the encoder leaves this card."""
     return await refused(desk, lambda: put(desk, card))
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that rests does so for a moment."""
+    monkeypatch.setattr(rest, "FIRST_S", 0.05)
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, sandbox: Sandbox, service: httpx.Client) -> AsyncIterator[Running]:
+    """One whose encoder sees cards, and knows their UIDs."""
+    async with desk_with(tmp_path, sandbox, table("carded")) as desk:
+        yield desk
+
+
+def events(desk: Running, credential: str) -> list[str]:
+    """What the audit trail has of this credential, in order."""
+    return [entry["event"] for entry in desk.agent.journal.audit() if entry["acs_credential_id"] == credential]

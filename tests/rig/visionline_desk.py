@@ -7,17 +7,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
+import pytest
 
 from agent.attempts import Attempt
 from agent.journal import JobState
-from agent.sandbox.visionline import Visionline
+from agent.sandbox.visionline import Visionline, serving_visionline
 from agent.sandbox.visionline.cards import Card
 from agent.sandbox.visionline.encoders import NetworkEncoder
 from drivers.pcsc.simulator import SimulatedCard
@@ -155,3 +156,15 @@ async def visionline_desk(
         desk = VisionlineDesk(running, pcscd, [reader], service, visionline=visionline, way=way)
         await running.until(lambda: running.agent.stations[0].online, "the encoder")
         yield desk
+
+
+class Opening(Protocol):
+    """Opens such a desk, with these changes to its encoder's options."""
+
+    def __call__(self, **changes: Any) -> AbstractAsyncContextManager[VisionlineDesk]: ...
+
+
+@pytest.fixture
+def visionline() -> Iterator[Visionline]:
+    with serving_visionline() as visionline:
+        yield visionline
